@@ -1,0 +1,35 @@
+"""The one place that knows the time of day.
+
+Everything below the daemon takes `now` as an argument; the daemon asks a `Clock`.
+"""
+
+from __future__ import annotations
+
+import time
+
+from poprelay.model import Instant
+
+STEP = 2.0
+"""Seconds by which the wall clock may fall behind the monotonic clock before we call it a step back."""
+
+
+class Clock:
+    """The wall clock, and whether it has been set back since the last look."""
+
+    def __init__(self) -> None:
+        self._offset = self._measure()
+
+    def now(self) -> Instant:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    def stepped_back(self) -> bool:
+        """True once after the wall clock was set back by more than `STEP` seconds, judged by the monotonic clock."""
+        offset = self._measure()
+        back = offset < self._offset - STEP
+        self._offset = offset
+        return back
+
+    @staticmethod
+    def _measure() -> float:
+        return time.time() - time.monotonic()

@@ -1,0 +1,1 @@
+"""All live grants, revocations and denials, and the history of every change."""

@@ -1,0 +1,52 @@
+"""Maps: files that an MTA reads by itself. Each kind is one module; the daemon keeps it equal to the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar, Final, Protocol
+
+import msgspec
+
+from poprelay.model import Address, Instant
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One allowed address, with what a kind may want to write beside it."""
+
+    address: Address
+    users: tuple[str, ...]
+    last_login: Instant
+    until: Instant
+
+
+class Map(Protocol):
+    """One file (or directory) that an MTA reads. Methods block, and are called from one thread at a time."""
+
+    name: str
+    """What logs and `status` call it: kind and path."""
+    expresses_networks: ClassVar[bool]
+    """Whether a key may be an IPv6 network."""
+    wants_renewals: ClassVar[bool]
+    """Whether `change` is also called for an address that stays, when its last login or end changes."""
+    interval: float
+    """Seconds to let pass between two changes; 0 where a change is cheap. The first after quiet goes out at once."""
+
+    def keys(self) -> set[str]:
+        """Every key that the map now holds, ours or not; creates an empty map if there is none. Raises MapError."""
+        ...
+
+    def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
+        """Publish, all or nothing, durably; returns when an MTA that asks sees it. Raises MapError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file; what it holds stays."""
+        ...
+
+
+KINDS: Final[dict[str, str]] = {
+    "lmdb": "poprelay.maps.lmdb:LmdbMap",
+    "spool": "poprelay.maps.spool:SpoolMap",
+    "text": "poprelay.maps.text:TextMap",
+}
+"""The built-in kinds: name in the config, and the class. Third parties add theirs by the entry point `poprelay.maps`."""

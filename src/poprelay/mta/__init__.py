@@ -1,0 +1,1 @@
+"""One module per MTA: how to find it, what its config needs, what it trusts anyway."""

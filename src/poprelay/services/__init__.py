@@ -1,0 +1,44 @@
+"""Services: sockets where an MTA asks whether an address may relay, and gets an answer at once."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from poprelay.model import Address, Outcome
+
+Find: TypeAlias = Callable[[Address], Outcome]
+"""Ask the ledger about one canonical address, now. Never blocks, never raises."""
+
+
+class Service(Protocol):
+    """One socket, or several, with a wire protocol behind."""
+
+    @property
+    def name(self) -> str:
+        """What logs and `status` call it: kind and listen address."""
+        ...
+
+    async def start(self, find: Find, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen, on `sockets` if socket activation handed some over, and answer. Raises ServiceError."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop listening, finish what was asked, close, and remove the unix socket that `start` made."""
+        ...
+
+
+class Counting(Protocol):
+    """A service that counts its answers."""
+
+    def counts(self) -> dict[str, int]:
+        """Answers by outcome (found, absent, unavailable), refused peers by reason, open connections."""
+        ...
+
+
+KINDS: Final[dict[str, str]] = {
+    "policy": "poprelay.services.policy:PolicyService",
+    "socketmap": "poprelay.services.socketmap:SocketmapService",
+}
+"""The built-in kinds: name in the config, and the class. Third parties add theirs by the entry point `poprelay.services`."""

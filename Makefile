@@ -1,1 +1,55 @@
-# The front door: what a person runs, CI runs too.
+# The front door. `make run` shows the main job; `make test` proves it. Everything sets up what it needs.
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_LINK_MODE := copy
+
+.PHONY: help setup run test check bench format clean live-packages
+
+help:
+	@echo "make run     the main job, live, on a log that is being written; nothing to install"
+	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
+	@echo "make check   format, lint, types, layers, the docs' examples"
+	@echo "make bench   the measurements, as ratios"
+	@echo "make setup   only the set-up of the above: uv, .venv, the packages for the live tests"
+
+setup: .venv/.ready live-packages
+
+# uv, from the machine if it is there, else into .tools by pip
+$(UV):
+	@mkdir -p .tools/bin
+	@if command -v uv >/dev/null; then ln -sf "$$(command -v uv)" $@; \
+	else $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv; fi
+	@test -x $@ || { echo "uv could not be set up: install it, or python3-pip, and run make again" >&2; exit 1; }
+
+.venv/.ready: uv.lock pyproject.toml | $(UV)
+	@$(UV) sync --quiet --frozen --compile-bytecode
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+live-packages: .venv/.ready
+	@$(BIN)/python tests/live/packages.py
+
+run: .venv/.ready
+	@$(BIN)/python demo/run.py
+
+test: setup
+	@$(BIN)/pytest -q -n 2 --dist loadgroup
+
+check: .venv/.ready
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff . ; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q -p no:cacheprovider --doctest-modules src
+
+format: .venv/.ready
+	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
+
+bench: setup
+	@for file in scan maps lookups latency; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+
+clean:
+	rm -rf .venv .tools .live .cache dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,6 +23,10 @@ class Clock:
         """Seconds since the epoch, UTC."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """Seconds since some start, never set: for pauses and intervals."""
+        return time.monotonic()
+
     def stepped_back(self) -> bool:
         """True once after the wall clock was set back by more than `STEP` seconds, judged by the monotonic clock."""
         offset = self._measure()

@@ -3,6 +3,7 @@
     PoprelayError
     ├── ConfigError      the operator's config; lists every problem found          exit 78
     ├── AgentError       an agent's pattern or samples are wrong                   exit 78
+    ├── UnknownKind      no such kind of source, map or service, or two            exit 78
     ├── LegacyError      input that cannot be converted                            exit 65
     ├── Refused          the rules forbid what was asked                           exit 1
     ├── NotPermitted     this user may not ask that                                exit 77
@@ -50,6 +51,10 @@ class ConfigError(PoprelayError):
 
 
 class AgentError(PoprelayError):
+    exit_code = 78
+
+
+class UnknownKind(PoprelayError):
     exit_code = 78
 
 

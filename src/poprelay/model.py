@@ -1,4 +1,4 @@
-"""The nouns: what happened (`Login`, `Logout`), who may relay (`Grant`), what an event did (the changes), what was asked.
+"""The nouns: what happened (`Login`, `Logout`), who may relay (`Grant`), what an event did, what was asked.
 
 Every time is an `Instant`: seconds since the epoch, UTC, as a float. Every span is in seconds. User names are `str` by
 surrogateescape, because a mail server logs bytes. Addresses are in the canonical form that `poprelay.address` makes:

@@ -49,4 +49,4 @@ KINDS: Final[dict[str, str]] = {
     "spool": "poprelay.maps.spool:SpoolMap",
     "text": "poprelay.maps.text:TextMap",
 }
-"""The built-in kinds: name in the config, and the class. Third parties add theirs by the entry point `poprelay.maps`."""
+"""The built-in kinds: name in the config, and the class. Others come through the entry point `poprelay.maps`."""

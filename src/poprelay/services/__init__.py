@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from poprelay.model import Address, Outcome
 
@@ -29,6 +29,7 @@ class Service(Protocol):
         ...
 
 
+@runtime_checkable
 class Counting(Protocol):
     """A service that counts its answers."""
 
@@ -41,4 +42,4 @@ KINDS: Final[dict[str, str]] = {
     "policy": "poprelay.services.policy:PolicyService",
     "socketmap": "poprelay.services.socketmap:SocketmapService",
 }
-"""The built-in kinds: name in the config, and the class. Third parties add theirs by the entry point `poprelay.services`."""
+"""The built-in kinds: name in the config, class. Third parties add theirs by the entry point `poprelay.services`."""

@@ -1,9 +1,9 @@
-"""Where events come from. A source turns what a POP/IMAP server says into batches, and moves on when they are durable."""
+"""Where events come from: a source turns what a POP/IMAP server says into batches, and moves on when they are durable."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -46,6 +46,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class Observable(Protocol):
     """A source that can say how it is."""
 

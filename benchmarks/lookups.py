@@ -1,0 +1,192 @@
+"""Server CPU per lookup: each service against a bare asyncio echo of the same size, same client, same run.
+
+    python benchmarks/lookups.py [--rounds 5] [--lookups 50000]
+
+A server runs in a process of its own, on a unix socket. One client asks over a few connections in turn, one request at
+a time, as Postfix does; half of the addresses have a grant. In every round each server gets its turn, and the echo one
+for each size of request. Printed is the median over the rounds of the CPU time (user and system) that a server spent on
+one lookup, and its ratio to the echo's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+
+from poprelay.clock import Clock
+from poprelay.config.section import Listen
+from poprelay.ledger.ledger import Ledger, Terms
+from poprelay.ledger.record import Snapshot
+from poprelay.ledger.rules import Rules, RuleTerms
+from poprelay.model import Address, Grant
+from poprelay.services import Service
+from poprelay.services.listener import Door
+from poprelay.services.policy import PolicyService
+from poprelay.services.socketmap import SocketmapService
+
+CONNECTIONS = 4
+LIMIT = 2.0
+"""What a lookup may cost at most, in echoes."""
+
+ADDRESSES = [f"192.0.2.{n}" for n in range(100, 200)]
+ALLOWED = set(ADDRESSES[::2])
+
+POLICY = """request=smtpd_access_policy
+protocol_state=RCPT
+protocol_name=ESMTP
+client_address={}
+client_name=host.example.net
+client_port=45678
+reverse_client_name=host.example.net
+server_address=198.51.100.25
+server_port=25
+helo_name=client.example.org
+sender=ann@example.org
+recipient=bob@example.net
+recipient_count=0
+queue_id=
+instance=1234.5678abcd.9f3c1.0
+size=0
+etrn_domain=
+stress=
+sasl_method=
+sasl_username=
+sasl_sender=
+ccert_subject=
+ccert_issuer=
+ccert_fingerprint=
+ccert_pubkey_fingerprint=
+encryption_protocol=TLSv1.3
+encryption_cipher=TLS_AES_256_GCM_SHA384
+encryption_keysize=256
+policy_context=
+
+"""
+
+REQUESTS = {
+    "socketmap": [f"17:relay {address},".encode() for address in ADDRESSES],
+    "policy": [POLICY.format(address).encode() for address in ADDRESSES],
+}
+
+
+class Echo(asyncio.Protocol):
+    """The yardstick: no parsing, no limits, no answer of its own."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
+def filled(now: float) -> Ledger:
+    """A ledger with 10,000 live grants, those that are asked for among them."""
+    addresses = [*ALLOWED, *(f"198.18.{n // 250}.{n % 250}" for n in range(10_000 - len(ALLOWED)))]
+    ledger = Ledger(Terms(period=86_400.0), Rules(RuleTerms()))
+    until = now + 86_400.0
+    grants = [Grant(Address(a), "ann", "login", now, until, now, now, 86_400.0, "dovecot") for a in addresses]
+    ledger.load(Snapshot(grants=grants), now)
+    return ledger
+
+
+async def serve(kind: str, path: Path, control: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def report() -> None:
+        if control.recv() == "cpu":
+            control.send(time.process_time())
+        else:
+            done.set()
+
+    service: Service | None = None
+    if kind == "echo":
+        await loop.create_unix_server(Echo, path)
+    else:
+        door = Door(Listen(unix=path, host="", port=0))
+        service = SocketmapService(door) if kind == "socketmap" else PolicyService(door)
+        clock = Clock()
+        ledger = filled(clock.now())
+        await service.start(lambda address: ledger.find(address, clock.now()))
+    loop.add_reader(control.fileno(), report)
+    control.send("ready")
+    await done.wait()
+    if service is not None:
+        await service.stop()
+
+
+def run(kind: str, path: Path, control: Connection) -> None:
+    asyncio.run(serve(kind, path, control))
+
+
+def ask(path: Path, requests: Sequence[bytes], lookups: int) -> set[bytes]:
+    """Ask `lookups` times, one after the other, and return the kinds of answer that came."""
+    peers = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(CONNECTIONS)]
+    for peer in peers:
+        peer.connect(str(path))
+    answers: set[bytes] = set()
+    for number in range(lookups):
+        peer = peers[number % CONNECTIONS]
+        peer.sendall(requests[number % len(requests)])
+        answers.add(peer.recv(4096))
+    for peer in peers:
+        peer.close()
+    return answers
+
+
+def measure(rounds: int, lookups: int) -> dict[tuple[str, str], list[float]]:
+    """Seconds of CPU for one lookup, in each round, by (server, what was asked)."""
+    context = multiprocessing.get_context("spawn")
+    spent: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        servers = {}
+        for kind in ("echo", *REQUESTS):
+            ours, theirs = Pipe()
+            process = context.Process(target=run, args=(kind, Path(folder, kind), theirs))
+            process.start()
+            assert ours.recv() == "ready"
+            servers[kind] = (process, ours)
+        for _ in range(rounds):
+            for asked, requests in REQUESTS.items():
+                for kind in ("echo", asked):
+                    _, control = servers[kind]
+                    control.send("cpu")
+                    before = control.recv()
+                    answers = ask(Path(folder, kind), requests, lookups)
+                    control.send("cpu")
+                    spent.setdefault((kind, asked), []).append((control.recv() - before) / lookups)
+                    assert len(answers) == (len(requests) if kind == "echo" else 2), answers
+        for process, control in servers.values():
+            control.send("stop")
+            process.join()
+    return spent
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--lookups", type=int, default=50_000)
+    given = options.parse_args()
+    spent = measure(given.rounds, given.lookups)
+    worst = 0.0
+    for asked in REQUESTS:
+        echo, service = (statistics.median(spent[kind, asked]) for kind in ("echo", asked))
+        ratio = service / echo
+        worst = max(worst, ratio)
+        print(f"{asked:<10} {service * 1e6:6.1f} us of CPU per lookup; echo {echo * 1e6:6.1f} us; ratio {ratio:.2f}")
+    print(f"limit {LIMIT:.2f}: {'kept' if worst <= LIMIT else 'BROKEN'}")
+    return 0 if worst <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What one change of a map costs, by the number of addresses that it holds.
+
+    .venv/bin/python benchmarks/maps.py [--json]
+
+A change is one address added, published and durable, as the daemon does it. `lmdb` must cost the same however many
+addresses there are; `text` rewrites its file, as Mail::POPRelay did (which also ran makemap). Beside them stands one
+fsync of the same disk, without which the numbers say little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from poprelay.maps import Entry, Map
+from poprelay.maps.lmdb import LmdbMap
+from poprelay.maps.text import TextMap
+from poprelay.model import Address
+
+SIZES = (100, 10_000, 100_000)
+KINDS: dict[str, Callable[[Path], Map]] = {
+    "lmdb": lambda directory: LmdbMap(directory / "relay.lmdb"),
+    "text": lambda directory: TextMap(directory / "relay"),
+}
+FLAT = 3.0
+"""How much more an lmdb change may cost at the largest size than at the smallest."""
+
+
+def entry(number: int) -> Entry:
+    address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    return Entry(Address(address), ("ann",), 1_700_000_000.0, 1_700_001_800.0)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def costs_by_size(make: Callable[[Path], Map], directory: Path) -> dict[int, float]:
+    """Seconds for one change, for each size. The sizes take turns, so that a slow spell of the disk meets all alike."""
+    targets: dict[int, Map] = {}
+    for size in SIZES:
+        (directory / str(size)).mkdir(parents=True)
+        targets[size] = make(directory / str(size))
+        targets[size].keys()
+        targets[size].change([entry(number) for number in range(size)], [])
+    spans: dict[int, list[float]] = {size: [] for size in SIZES}
+    ends = time.monotonic() + 4
+    turn = 0
+    while turn < 5 or (turn < 300 and time.monotonic() < ends):
+        for size, target in targets.items():
+            spans[size].append(timed(lambda: target.change([entry(size + turn)], [])))  # noqa: B023 - called at once
+        turn += 1
+    for target in targets.values():
+        target.close()
+    return {size: statistics.median(found) for size, found in spans.items()}
+
+
+def fsync(directory: Path) -> float:
+    """Seconds for one write and fsync of 4 KiB."""
+    with (directory / "fsync").open("wb") as file:
+
+        def write() -> None:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+
+        return statistics.median(timed(write) for _ in range(200))
+
+
+def main() -> int:
+    found: dict[str, dict[int, float]] = {}
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
+        disk = fsync(Path(place))
+        for kind, make in KINDS.items():
+            found[kind] = costs_by_size(make, Path(place) / kind)
+    growth = {kind: costs[SIZES[-1]] / costs[SIZES[0]] for kind, costs in found.items()}
+    ratio = found["text"][SIZES[-1]] / found["lmdb"][SIZES[-1]]
+    if "--json" in sys.argv:
+        print(json.dumps({"fsync": disk, "change": found, "growth": growth, "text_to_lmdb": ratio}))
+    else:
+        print(f"one fsync of this disk: {disk * 1000:.2f} ms (medians throughout)")
+        print("one change, ms    " + "".join(f"{size:>12,}" for size in SIZES) + "      growth")
+        for kind, costs in found.items():
+            shown = "".join(f"{costs[size] * 1000:12.2f}" for size in SIZES)
+            print(f"{kind:<18}{shown}{growth[kind]:11.1f}x")
+        print(f"at {SIZES[-1]:,} addresses, rewriting the text file costs {ratio:.0f} times a change of the lmdb map")
+    if growth["lmdb"] > FLAT:
+        print(f"lmdb is not flat: {growth['lmdb']:.1f} times dearer at {SIZES[-1]:,}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Writes the man pages in `packaging/man`, one for each command, from the commands themselves.
+
+    .venv/bin/python packaging/manpages.py
+
+A test holds them equal to what this makes, so that they cannot drift. The form is man(7)'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from poprelay.cli.main import COMMANDS, poprelay
+
+MAN = Path(__file__).resolve().parent / "man"
+
+EXIT_CODES = """\
+0 well; 1 no, not healthy, or refused; 2 usage; 3 no daemon, or cannot tell; 65 input cannot be converted;
+70 a bug of ours; 77 not permitted; 78 bad config. The description says what a command makes of 0, 1 and 3."""
+
+
+def pages() -> dict[str, str]:
+    """Every page: file name and text."""
+    context = click.Context(poprelay, info_name="poprelay")
+    found = {"poprelay.1": _page(poprelay, context, "poprelay")}
+    for name in COMMANDS:
+        command = poprelay.get_command(context, name)
+        assert command is not None
+        child = click.Context(command, info_name=name, parent=context)
+        found[f"poprelay-{name}.1"] = _page(command, child, f"poprelay-{name}")
+    return found
+
+
+def _page(command: click.Command, context: click.Context, title: str) -> str:
+    return "\n".join(_lines(command, context, title)) + "\n"
+
+
+def _lines(command: click.Command, context: click.Context, title: str) -> Iterator[str]:
+    text = _flat(command.help or "")
+    brief = COMMANDS[context.info_name][1] if context.info_name in COMMANDS else text
+    yield f'.TH {title.upper()} 1 "" poprelay "System administration"'
+    yield from (".SH NAME", f"{title} \\- {_roff(brief[0].lower() + brief[1:].rstrip('.'))}")
+    yield from (
+        ".SH SYNOPSIS",
+        f".B {_roff(context.command_path)}",
+        _roff(" ".join(command.collect_usage_pieces(context))),
+    )
+    yield from (".SH DESCRIPTION", _roff(text))
+    yield ".SH OPTIONS"
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            yield from (".TP", f".B {_roff(record[0])}", _roff(_flat(record[1])))
+    if isinstance(command, click.Group):
+        yield ".SH COMMANDS"
+        for name, (_, line) in COMMANDS.items():
+            yield from (".TP", f".BR poprelay\\-{_roff(name)} (1)", _roff(line))
+    yield from (".SH FILES", ".TP", ".I /etc/poprelay/poprelay.toml", "The config.")
+    yield from (".SH EXIT STATUS", _roff(_flat(EXIT_CODES)))
+    yield from (".SH SEE ALSO", ".BR poprelay (1)" if context.info_name in COMMANDS else ".BR postconf (5)")
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("\b", "")).strip()
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (MAN / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What every agent is: data that says how one POP/IMAP server writes 'login' and 'logout'.
+
+    >>> class VPop3d(Agent):
+    ...     name = "vpop3d"
+    ...     program = "vpop3d"
+    ...     login = r"\\((?P<user>[^,()\\s]+),(?P<address>[0-9a-fA-F.:]+)\\) Authenticated$"
+    >>> VPop3d().login_patterns[0].match(b"(ann,192.0.2.7) Authenticated")["user"]
+    b'ann'
+
+An agent sees whole messages of its own program, and nothing else: the engine splits the log into lines, reads the
+header, and compares the program exactly. What a client can choose (its user name above all) is never trusted to be free
+of the text that follows it: a pattern says all of the message, to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from poprelay.agents.patterns import compiled
+from poprelay.errors import AgentError
+
+SERVICES: Final = {
+    "pop3": "pop3",
+    "pop3s": "pop3",
+    "pop": "pop3",
+    "imap": "imap",
+    "imaps": "imap",
+    "imap4": "imap",
+}
+"""What counts as POP3 or IMAP, whatever the case. A login to anything else grants nothing."""
+
+
+class Agent:
+    """How one server says login and logout. Subclass it, or give the same names to the constructor.
+
+    Patterns (see `poprelay.agents.patterns`) have the groups `user` and `address`, and, where the server says it,
+    `service`, `tls` and `session`. Raises AgentError if a pattern is wrong or something required is missing.
+    """
+
+    name: str = ""
+    """What the config, logs and events call it."""
+    program: str | tuple[str, ...] = ()
+    """The exact syslog tags that its messages carry. "" stands for a log of the server's own, without host and tag."""
+    login: str | tuple[str, ...] = ()
+    """Messages that are a successful login. Several are tried in order."""
+    logout: str | tuple[str, ...] = ()
+    """Messages that end a session."""
+    service: str | Mapping[str, str] = "pop3"
+    """pop3 or imap. If that varies: a table from what the group `service` shows, or, where it shows nothing, from the
+    program."""
+    pid_is_session: bool = False
+    """One process serves one session, so that its process id joins a logout to its login."""
+    resembles: str = ""
+    """How messages begin that are a login if any is; those which no pattern takes are reported as near misses. Without
+    it, a near miss is any message of the program that has one of the needles of its logins."""
+    login_needles: tuple[str, ...] = ()
+    """Literal texts, one of which is in every line that `login` takes. Empty: found from the patterns."""
+    logout_needles: tuple[str, ...] = ()
+    """The same for `logout`."""
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        program: str | tuple[str, ...] | None = None,
+        login: str | tuple[str, ...] | None = None,
+        logout: str | tuple[str, ...] | None = None,
+        service: str | Mapping[str, str] | None = None,
+    ) -> None:
+        if name is not None:
+            self.name = name
+        if program is not None:
+            self.program = program
+        if login is not None:
+            self.login = login
+        if logout is not None:
+            self.logout = logout
+        if service is not None:
+            self.service = service
+        self._require()
+        self.programs: Final = _several(self.program)
+        self.login_patterns: Final = tuple(compiled(self.name, "login", text) for text in _several(self.login))
+        self.logout_patterns: Final = tuple(compiled(self.name, "logout", text) for text in _several(self.logout))
+        self.resembling: Final = compiled(self.name, "resembles", self.resembles) if self.resembles else None
+
+    def tls(self, said: str | None) -> bool | None:
+        """Whether the session was encrypted, from what the pattern's group `tls` took (None: nothing).
+
+        Asked only if the pattern has that group; must depend on `said` alone. True if it took something, else unknown.
+        """
+        return True if said else None
+
+    def service_of(self, said: str | None, program: str) -> str | None:
+        """pop3 or imap, from what the group `service` took (None: nothing, or no such group) and from the program."""
+        if isinstance(self.service, str):
+            return SERVICES.get((said or self.service).lower())
+        told = said if said is not None else program
+        return SERVICES.get(self.service.get(told, told).lower())
+
+    def _require(self) -> None:
+        kind = self.name or type(self).__name__
+        for field, remedy in (
+            ("name", "give it one, for the config to name it by"),
+            ("program", "give the syslog tag that the server's lines carry, such as 'dovecot'"),
+            ("login", "give the pattern of a successful login"),
+        ):
+            if not _several(getattr(self, field)):
+                raise AgentError(f"agent {kind} has no {field}", remedy=remedy, agent=kind)
+        if isinstance(self.service, str) and self.service.lower() not in SERVICES:
+            raise AgentError(f"agent {kind}: service {self.service!r} is neither pop3 nor imap", agent=kind)
+
+    def __repr__(self) -> str:
+        return f"<agent {self.name}>"
+
+
+def _several(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One or more as a tuple; an empty text alone is none."""
+    if isinstance(texts, str):
+        return (texts,) if texts else ()
+    return tuple(texts)

@@ -1,0 +1,70 @@
+"""Dovecot 2.2 to 2.4 (and the login lines of 0.99 and 1.x), by syslog or in its own file, as a server or as a proxy.
+
+In Dovecot's lines the user name is cleaned of control characters, lower-cased and cut to 80 bytes, but keeps `>`,
+commas and blanks. Where any user name is accepted, one may hold a complete success text, so its end is the *last*
+`>, ... rip=` of a message whose whole tail is known. A failure says `Disconnected` or `Login aborted` right after
+`-login: `. The elements are those of Dovecot's default `login_log_format_elements`; who changed them gives a pattern of
+his own. Logins to managesieve, submission and lmtp are not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from poprelay.agents.base import Agent
+
+_ADDRESS: Final = r"[0-9a-fA-F.:]++"
+_SERVICE: Final = r"(?P<service>imap|pop3)-login: (?:Info: )?+"
+
+# Most names have no '>' and end at the first one. The tail has none but the session's, so that a name which has one
+# fails there, and is then taken greedily.
+_USER: Final = r"user=<(?P<user>[^>]*+|.*)>"
+_FROM: Final = rf"(?:, method=[\w-]++)?+, rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?:, mpid=\d++)?+"
+_TLS: Final = r"(?:, (?P<tls>TLS|secured)(?:v[^,<>]*+|: [^,<>]*+)?+)?+(?:, TLSv[^,<>]*+)?+"
+_TAIL: Final = _FROM + _TLS + r"(?:, session=<(?P<session>[^<>\s]*+)>)?+$"
+
+# In `proxy(...)` the name is raw, and a failure begins alike: no parenthesis in it, nor in the cleaned name behind it.
+_PROXY: Final = _SERVICE + r"proxy\([^()]++\): "
+_BACK_END: Final = rf"(?:remote host|<{_ADDRESS}>|[^\s()<>]+)(?: \(master [^()]++\))?+(?: \([\d.]++ secs\))?+"
+_PROXIED: Final = r": user=<(?P<user>[^()]*)>" + _TAIL
+
+# A name with `)<` (or `):`) would let another session's end be forged, by it or by text further on in the line.
+_OF_SESSION: Final = r"\((?P<user>[^)]*+(?:\)(?!<)[^)]*+)*+)\)<\d++><(?P<session>[^<>\s]++)>: (?:Info: )?+"
+_OF_USER: Final = r"\((?P<user>[^)]*+(?:\)(?!:)[^)]*+)*+)\): (?:Info: )?+"
+_END: Final = r"(?:Disconnected|Logged out|Connection closed)\b"
+
+
+class Dovecot(Agent):
+    """Dovecot. `program` is the syslog tag: the `instance_name`, if that was changed."""
+
+    name = "dovecot"
+    program = ("dovecot", "imap-login", "pop3-login", "")
+    login = (
+        rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",
+        rf"{_PROXY}[Ss]tarted proxying to {_BACK_END}{_PROXIED}",
+        # 0.99, whose tag is the process itself or `dovecot`
+        rf"(?:{_SERVICE})?+Login: (?!user=<)(?P<user>.+) \[(?P<address>{_ADDRESS})\]$",
+    )
+    logout = (
+        rf"(?P<service>imap|pop3){_OF_SESSION}(?:{_END}|Server shutting down\b)",
+        rf"{_PROXY}(?:Disconnected by|disconnecting) [^<>]*{_PROXIED}",
+        rf"(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
+    )
+    service: Mapping[str, str] = {"imap-login": "imap", "pop3-login": "pop3"}
+    resembles = r"(?:(?:imap|pop3)-login: )?(?:Info: )?(?:Login|Logged in): "
+    login_needles = (
+        *(f"-login: {level}{said}: " for level in ("", "Info: ") for said in ("Login", "Logged in")),
+        "tarted proxying to ",
+    )
+    logout_needles = (
+        " out=",  # what every end of an IMAP or proxied session counts
+        ", retr=",  # and of a POP3 session
+        "): disconnecting ",
+        "IMAP(",
+        "POP3(",
+    )
+
+    def tls(self, said: str | None) -> bool | None:
+        """`secured` without TLS is a local connection, or one that a proxy vouched for: unknown."""
+        return {"TLS": True, None: False}.get(said)

@@ -1,0 +1,32 @@
+"""UW imapd and ipop3d (also Panda), which logs by syslog what the client sent, unclean.
+
+Failures, too, begin with `Login ` (`Login failed user=`, `Login SYSTEM BREAK-IN ATTEMPT user=`), so only the exact
+`Login user=` counts; the user name ends at the last ` host=`. `Logout user=` is written after failed logins as well. A
+build without IPv6 logs `host=[NON-IPv4]` and a very old one no address: they grant nothing. STARTTLS is not logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from poprelay.agents.base import Agent
+
+_WHERE: Final = r" host=(?:[^\s\[\]]++ )?+\[(?P<address>[0-9a-fA-F.:]++)\]"
+
+
+class UW(Agent):
+    """University of Washington imapd and ipop3d."""
+
+    name = "uw-imap"
+    program = ("ipop3d", "imapd")
+    service: Mapping[str, str] = {"ipop3d": "pop3", "imapd": "imap"}
+    pid_is_session = True
+    login = rf"(?:Login|Auth|APOP|Authenticated) user=(?P<user>.*){_WHERE}(?: nmsgs=\d++/\d++)?+(?: mech=[\w-]++)?+$"
+    logout = (
+        r"(?:Logout|Autologout|Killed \([^()]*+\)|[A-Z][A-Za-z ]*+, while reading (?:line|char))"
+        rf" user=(?!\?\?\? )(?P<user>.*){_WHERE}$"
+    )
+    resembles = r"(?:Login|Auth|APOP|Authenticated) user="
+    login_needles = ("Login user=", "Auth user=", "APOP user=", "Authenticated user=")
+    logout_needles = ("ogout user=", ", while reading ", "Killed (")

@@ -1,0 +1,34 @@
+"""`poprelay allow`: a grant by hand."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from poprelay.cli import options
+from poprelay.cli.call import Call
+from poprelay.cli.output import cell, print_json
+
+
+@click.command(name="allow")
+@click.argument("address")
+@click.option("--user", default="", help="For whom; shown in lists.")
+@click.option("--for", "span", metavar="SPAN", help="For how long, such as 2h or 7d; without it, one relay period.")
+@click.option("--reason", default="", help="Why; kept in the history.")
+@click.option(
+    "--force", is_flag=True, help="Even if the address is special (private, loopback, ...): all behind it may relay."
+)
+@options.config
+@options.as_json
+def command(
+    address: str, user: str, span: str | None, reason: str, force: bool, config_path: Path, as_json: bool
+) -> None:
+    """Let ADDRESS relay for a while. Passes deny rules and caps; exit code 1 if it is refused."""
+    arguments = {"address": address, "user": user, "span": span, "reason": reason, "force": force}
+    for row in Call(config_path, "allow", arguments):
+        if as_json:
+            print_json(row)
+        else:
+            print(f"{row['address']} may relay until {cell('until', row['until'], time.time())}")

@@ -1,0 +1,103 @@
+"""The command `poprelay`: the table of commands, and what every one of them does with an error.
+
+Exit codes: 0 well; 1 no, not healthy, refused; 2 usage; 3 no daemon, or cannot tell; 65 input cannot be converted;
+70 a bug of ours; 77 not permitted; 78 bad config.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from poprelay.errors import PoprelayError
+from poprelay.escape import show
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("poprelay.cli.run", "Run the daemon in the foreground."),
+    "check": ("poprelay.cli.check", "Read the config and say what it would do."),
+    "status": ("poprelay.cli.status", "Show how the daemon is."),
+    "list": ("poprelay.cli.list", "Show who may relay now, until when, and why."),
+    "watch": ("poprelay.cli.watch", "Show who may relay, live."),
+    "allow": ("poprelay.cli.allow", "Let an address relay for a while, by hand."),
+    "revoke": ("poprelay.cli.revoke", "Take the permission to relay away."),
+    "history": ("poprelay.cli.history", "Show what changed, newest first."),
+    "explain": ("poprelay.cli.explain", "Say whether an address may relay now, and why."),
+    "match": ("poprelay.cli.match", "Show what the agents see in a log."),
+    "replay": ("poprelay.cli.replay", "Run a log through a fresh ledger by the log's own clock."),
+    "agents": ("poprelay.cli.agents", "Show the agents, their patterns and samples."),
+    "cleanup": ("poprelay.cli.cleanup", "Remove from maps and ledger what is no longer live."),
+    "wipe": ("poprelay.cli.wipe", "Close every grant."),
+    "completion": ("poprelay.cli.completion", "Print the completion script for a shell."),
+}
+"""Every command: its module, which holds a click command named `command`, and one line about it."""
+
+USAGE, BUG, INTERRUPTED = 2, 70, 130
+
+
+class Commands(click.Group):
+    """Imports a command's module only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="poprelay", message="poprelay %(version)s")
+def poprelay() -> None:
+    """A user who has just logged in to POP or IMAP may send mail through the site's SMTP server, for a while."""
+
+
+def main() -> None:
+    """Run the command line; never returns, and never shows a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line, print an error as one line, and return the exit code."""
+    try:
+        code = poprelay.main(arguments, prog_name="poprelay", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        _complain(f"{error.format_message()}; see: {_path(error)} --help")
+        return USAGE if isinstance(error, click.UsageError) else error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except PoprelayError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if os.environ.get("POPRELAY_DEBUG"):
+            raise
+        _complain(f"a bug of ours: {error!r}; run it again with POPRELAY_DEBUG=1 and report what it prints")
+        return BUG
+    return code if isinstance(code, int) else 0
+
+
+def _path(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if isinstance(context, click.Context) else "poprelay"
+
+
+def _complain(message: str) -> None:
+    for line in message.split("\n"):
+        print(f"poprelay: {show(line)}", file=sys.stderr)

@@ -1,0 +1,55 @@
+"""`poprelay status`: how the daemon is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from poprelay.cli import options
+from poprelay.cli.call import Call, Row
+from poprelay.cli.output import cell, print_json, print_table
+from poprelay.escape import show
+
+SOURCES = ("name", "condition", "state", "lag", "lines", "logins", "unmatched", "last_line", "last_login")
+MAPS = ("name", "condition", "addresses", "in_step", "changes")
+SERVICES = ("name", "condition", "found", "absent", "unavailable", "connections")
+
+
+@click.command(name="status")
+@options.config
+@options.as_json
+def command(config_path: Path, as_json: bool) -> None:
+    """Show sources, counts, maps and services. Exit code: 0 all is well, 1 it is not, 3 no daemon runs."""
+    call = Call(config_path, "status", {}, needs_daemon=True)
+    for row in call:
+        if as_json:
+            print_json(row)
+        else:
+            _print(row)
+    sys.exit(call.exit_code)
+
+
+def _print(row: Row) -> None:
+    now = time.time()
+    observing = ", observing only" if row["observe"] else ""
+    print(
+        f"poprelay {row['version']}, {row['state']}{observing}, process {row['pid']}, since {cell('opened', row['since'], now)}"
+    )
+    print(f"{row['grants']} grants for {row['addresses']} addresses; ledger {show(row['ledger']['path'])}")
+    print(", ".join(f"{count} {name}" for name, count in row["changes"].items()))
+    services = [{**part, **part.get("answers", {})} for part in row["services"]]
+    for title, columns, parts in (
+        ("sources", SOURCES, row["sources"]),
+        ("maps", MAPS, row["maps"]),
+        ("services", SERVICES, services),
+    ):
+        print(f"\n{title}")
+        print_table(columns, parts, now=now, empty="  none")
+    for title in ("problems", "warnings"):
+        if row[title]:
+            print(f"\n{title}")
+        for sentence in row[title]:
+            print(f"  {show(sentence)}")

@@ -1,0 +1,78 @@
+"""`poprelay watch`: who may relay, live."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from poprelay.cli import options
+from poprelay.cli.call import Call, Row
+from poprelay.cli.output import cell, print_json
+from poprelay.escape import show
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REFRESH = 0.5
+COLUMNS = ("address", "user", "basis", "until", "agent", "sessions")
+
+
+@click.command(name="watch")
+@options.user
+@options.address
+@options.config
+@options.as_json
+def command(user: str | None, address: str | None, config_path: Path, as_json: bool) -> None:
+    """Show who may relay, live, until Ctrl-C. Into a pipe: one change per line, as it happens."""
+    asked = {"user": user, "address": address}
+    if sys.stdout.isatty() and not as_json:
+        _live(config_path, asked)
+        return
+    for row in Call(config_path, "watch", asked, needs_daemon=True, wait=None):
+        if as_json:
+            print_json(row)
+        else:
+            print(_line(row), flush=True)
+
+
+def _line(row: Row) -> str:
+    who = show(row["user"]) or "-"
+    what = f"until {row['until'] or 'always'}" if row["change"] in {"opened", "renewed"} else show(row["reason"])
+    return f"{row['at']} {row['change']} {row['address']} {who} {what}"
+
+
+def _live(config_path: Path, asked: Row) -> None:
+    from rich.live import Live
+
+    def rows() -> Iterator[Row]:
+        return iter(Call(config_path, "list", asked, needs_daemon=True))
+
+    with Live(_table(rows()), refresh_per_second=4, screen=False) as live:
+        while True:
+            time.sleep(REFRESH)
+            live.update(_table(rows()))
+
+
+def _table(rows: Iterator[Row]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.time()
+    found = sorted(rows, key=lambda row: row["opened"], reverse=True)
+    table = Table(
+        *[column.upper() for column in COLUMNS],
+        box=None,
+        title=f"{len(found)} may relay now",
+        title_justify="left",
+        header_style="bold",
+    )
+    for row in found[:40]:
+        table.add_row(*[Text(cell(column, row[column], now)) for column in COLUMNS])
+    if len(found) > 40:
+        table.add_row(f"and {len(found) - 40} more")
+    return table

@@ -1,0 +1,25 @@
+"""`poprelay wipe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from poprelay.cli import options
+from poprelay.cli.call import Call
+from poprelay.cli.output import print_json
+
+
+@click.command(name="wipe")
+@options.config
+@options.as_json
+def command(config_path: Path, as_json: bool) -> None:
+    """Close every grant, at once."""
+    count = 0
+    for row in Call(config_path, "wipe", {}):
+        count += 1
+        if as_json:
+            print_json(row)
+    if not as_json:
+        print(f"{count} closed")

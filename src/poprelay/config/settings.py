@@ -1,0 +1,201 @@
+"""The settings that are our own: typed, complete, checked. What sources, maps and services take is theirs to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from poprelay.address import Network, canonical, special
+from poprelay.config.listen import Listen
+from poprelay.config.section import Section
+from poprelay.model import Address
+
+DAY = 86_400.0
+LEDGER = Path("/var/lib/poprelay/private/ledger.db")
+CONTROL = Listen(unix=Path("/run/poprelay/control.sock"))
+NETWORKS_WORD = "mta"
+
+
+class Relay(msgspec.Struct, frozen=True):
+    """`[relay]`: how long, how many, and who may not. Spans in seconds."""
+
+    period: float
+    ipv6_prefix: int = 128
+    max_session: float = DAY
+    require_tls: bool = False
+    allow_networks: tuple[Network, ...] = ()
+    exclude_networks: tuple[Network, ...] = ()
+    exclude_mta: bool = True
+    deny_networks: tuple[Network, ...] = ()
+    deny_users: frozenset[str] = frozenset()
+    max_addresses_per_user: int = 20
+    max_users_per_address: int = 200
+    max_grants: int = 1_000_000
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """`[[standing]]`: an address that may always relay, such as a printer's."""
+
+    address: Address
+    user: str
+    reason: str
+
+
+class LedgerSettings(msgspec.Struct, frozen=True):
+    """`[ledger]`: where it lies, and how much of the past it keeps."""
+
+    path: Path = LEDGER
+    history: float = 90 * DAY
+    history_max_rows: int = 1_000_000
+
+
+class ControlSettings(msgspec.Struct, frozen=True):
+    """`[control]`: the socket that commands use, and who besides root may change things through it."""
+
+    listen: Listen = CONTROL
+    mode: int = 0o660
+    group: str = ""
+    writers: tuple[str, ...] = ()
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """`[log]`: what the daemon says about itself."""
+
+    level: str = "info"
+    format: str = "text"
+    to: str = "stderr"
+
+
+class DaemonSettings(msgspec.Struct, frozen=True):
+    """`[daemon]`: `on_stop` is `keep` (the maps stay as they are) or `empty`."""
+
+    on_stop: str = "keep"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    relay: Relay
+    standing: tuple[Standing, ...]
+    ledger: LedgerSettings
+    control: ControlSettings
+    log: LogSettings
+    daemon: DaemonSettings
+
+
+def read_settings(root: Section) -> Settings:
+    """Read our own sections of the config; mistakes are recorded in `root.problems`."""
+    return Settings(
+        relay=_relay(_required(root, "relay")),
+        standing=_standing(root),
+        ledger=_ledger(_optional(root, "ledger")),
+        control=_control(_optional(root, "control")),
+        log=_log(_optional(root, "log")),
+        daemon=_daemon(_optional(root, "daemon")),
+    )
+
+
+def _required(root: Section, key: str) -> Section:
+    found = root.table(key)
+    if found is None:
+        root.refuse("", f"the section [{key}] is missing", 'write [relay] and below it period = "30m"')
+        return Section({"period": "30m"}, (key,), [])
+    return found
+
+
+def _optional(root: Section, key: str) -> Section:
+    return root.table(key) or Section({}, (key,), root.problems)
+
+
+def _relay(section: Section) -> Relay:
+    period = section.duration("period", high=30 * DAY)
+    max_session = section.duration("max_session", max(DAY, period), high=30 * DAY)
+    if section.given("max_session") and max_session < period:
+        section.refuse("max_session", "is shorter than the relay period", "a session may hold a grant at least so long")
+    prefix = section.integer("ipv6_prefix", 128, low=64, high=128)
+    excluded = section.texts("exclude_networks", (NETWORKS_WORD,))
+    named = [(number, text) for number, text in enumerate(excluded) if text != NETWORKS_WORD]
+    settings = Relay(
+        period=period,
+        ipv6_prefix=prefix,
+        max_session=max_session,
+        require_tls=section.flag("require_tls", default=False),
+        allow_networks=section.networks("allow_networks"),
+        exclude_networks=tuple(
+            found for number, text in named if (found := section.network("exclude_networks", number, text))
+        ),
+        exclude_mta=NETWORKS_WORD in excluded,
+        deny_networks=section.networks("deny_networks"),
+        deny_users=frozenset(section.texts("deny_users", ())),
+        max_addresses_per_user=section.integer("max_addresses_per_user", 20, low=1),
+        max_users_per_address=section.integer("max_users_per_address", 200, low=1),
+        max_grants=section.integer("max_grants", 1_000_000, low=1, high=10_000_000),
+    )
+    section.finish()
+    return settings
+
+
+def _standing(root: Section) -> tuple[Standing, ...]:
+    found: dict[Standing, None] = {}
+    for section in root.tables("standing"):
+        text = section.text("address")
+        address = canonical(text)
+        if text and address is None:
+            section.refuse("address", f"{text!r} is not one full IPv4 or IPv6 address")
+        force = section.flag("force", default=False)
+        word = special(address) if address else None
+        if word and not force:
+            section.refuse(
+                "address",
+                f"{address} is special ({word}): all behind it could relay",
+                "add force = true if that is meant",
+            )
+        one = Standing(address or Address("192.0.2.0"), section.text("user", ""), section.text("reason", ""))
+        if any((one.address, one.user) == (other.address, other.user) for other in found):
+            section.refuse("address", f"{address} is there twice for the same user", "leave one out")
+        found[one] = None
+        section.finish()
+    return tuple(found)
+
+
+def _ledger(section: Section) -> LedgerSettings:
+    settings = LedgerSettings(
+        path=section.file("path", LEDGER),
+        history=section.duration("history", 90 * DAY, low=60.0),
+        history_max_rows=section.integer("history_max_rows", 1_000_000, low=100, high=1_000_000_000),
+    )
+    section.finish()
+    return settings
+
+
+def _control(section: Section) -> ControlSettings:
+    listen = section.listen("listen", CONTROL)
+    if listen.unix is None:
+        section.refuse(
+            "listen", "the control socket is a unix socket: only there the kernel says who asks", 'write "unix:/path"'
+        )
+    settings = ControlSettings(
+        listen=listen,
+        mode=section.mode("mode", 0o660),
+        group=section.text("group", ""),
+        writers=section.texts("writers", ()),
+    )
+    section.finish()
+    return settings
+
+
+def _log(section: Section) -> LogSettings:
+    settings = LogSettings(
+        level=section.choice("level", ("debug", "info", "warning", "error"), "info"),
+        format=section.choice("format", ("text", "json"), "text"),
+        to=section.choice("to", ("stderr", "syslog"), "stderr"),
+    )
+    section.finish()
+    return settings
+
+
+def _daemon(section: Section) -> DaemonSettings:
+    settings = DaemonSettings(on_stop=section.choice("on_stop", ("keep", "empty"), "keep"))
+    section.finish()
+    return settings

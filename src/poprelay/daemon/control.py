@@ -1,0 +1,140 @@
+"""The control socket: one JSON object per line, a thin door onto the operations.
+
+Request:   {"operation": "list", "arguments": {"user": "ann"}}
+Reply:     {"row": {...}} for each row, then {"exit": 0}; or {"error": "one sentence", "exit": 77}
+Limits:    one request a connection, 64 KiB, sent within 10 seconds; 64 connections at a time
+Security:  whoever may open the socket may read; only root, the daemon's own user and the listed users may write, judged
+           by the kernel's word on the peer (SO_PEERCRED, unix(7)), and where there is none, nobody
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Collection
+
+import structlog
+
+from poprelay.daemon.operations import OPERATIONS, House
+from poprelay.daemon.rows import Row
+from poprelay.errors import NotPermitted, PoprelayError
+
+log = structlog.get_logger()
+
+LONGEST_REQUEST = 64 * 1024
+REQUEST_WITHIN = 10.0
+MOST_CONNECTIONS = 64
+
+
+class ControlServer:
+    """Listens for commands, and carries them out on a house."""
+
+    def __init__(self, house: House, writers: Collection[str]) -> None:
+        self._house = house
+        self._writers = frozenset(writers)
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def start(self, sock: socket.socket) -> None:
+        """Answer on a listening unix socket."""
+        self._server = await asyncio.start_unix_server(self._meet, sock=sock, limit=LONGEST_REQUEST)
+
+    async def stop(self) -> None:
+        """Stop listening, and end the connections that are open (a `watch` would never end by itself)."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            if len(self._open) > MOST_CONNECTIONS:
+                await _send(writer, {"error": "too many commands at once; ask again", "exit": 1})
+            else:
+                await self._answer(reader, writer)
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            log.debug("command went away")
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_WITHIN):
+                line = await reader.readline()
+            name, arguments = _request(line)
+            by, may_write = self._peer(writer)
+            operation = OPERATIONS.get(name)
+            if operation is None:
+                raise PoprelayError(f"no operation {name!r}", remedy=f"there are {', '.join(OPERATIONS)}")
+            if operation.writes and not may_write:
+                raise NotPermitted(f"{by} may not {name}", remedy="ask as root, or list the user in [control] writers")
+            watcher = asyncio.create_task(self._end_with_peer(reader, asyncio.current_task()))
+            try:
+                exit_code = 0
+                async for row in operation.run(self._house, by, arguments):
+                    exit_code = row.pop("exit", exit_code)
+                    if row:
+                        await _send(writer, {"row": row})
+                await _send(writer, {"exit": exit_code})
+            finally:
+                watcher.cancel()
+        except PoprelayError as error:
+            await _send(writer, {"error": str(error), "exit": error.exit_code})
+        except ValueError:
+            await _send(
+                writer, {"error": "the request is not one JSON object in one line of at most 64 KiB", "exit": 2}
+            )
+
+    @staticmethod
+    async def _end_with_peer(reader: asyncio.StreamReader, answering: asyncio.Task[None] | None) -> None:
+        """Whoever asked has gone: a `watch` would otherwise wait for the next change."""
+        while await reader.read(4096):
+            pass
+        if answering is not None:
+            answering.cancel()
+
+    def _peer(self, writer: asyncio.StreamWriter) -> tuple[str, bool]:
+        uid = peer_uid(writer.get_extra_info("socket"))
+        if uid is None:
+            return "an unknown user", False
+        name = user_name(uid)
+        return name, uid in {0, os.geteuid()} or name in self._writers
+
+
+def peer_uid(sock: socket.socket) -> int | None:
+    """The user id of the process at the other end of a unix socket, by the kernel's word; None if it does not say."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _request(line: bytes) -> tuple[str, Row]:
+    message = json.loads(line)
+    if not isinstance(message, dict) or not isinstance(message.get("operation"), str):
+        raise ValueError(line)
+    arguments = message.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise ValueError(line)
+    return message["operation"], arguments
+
+
+async def _send(writer: asyncio.StreamWriter, message: Row) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")
+    await writer.drain()

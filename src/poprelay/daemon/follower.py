@@ -1,0 +1,101 @@
+"""Hands one source's batches to the keeper, and remembers what `status` says about the source."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from poprelay.daemon.keeper import Keeper
+from poprelay.model import Instant, Login
+from poprelay.sources import Batch, Observable, Source
+from poprelay.spans import rfc3339
+
+SKEW = 300.0
+"""Seconds by which the stamp of a fresh line may be off before it is called skew."""
+
+
+class Numbers(msgspec.Struct):
+    """What one source has brought since the daemon started."""
+
+    lines: int = 0
+    logins: int = 0
+    logouts: int = 0
+    cut: int = 0
+    unmatched: int = 0
+    last_line: Instant | None = None
+    last_read: Instant | None = None
+    last_login: Instant | None = None
+    skew: float = 0.0
+
+
+class Follower:
+    """One source on its way into the ledger."""
+
+    def __init__(self, source: Source, keeper: Keeper, *, at_end: bool = False) -> None:
+        self.source = source
+        self.numbers = Numbers()
+        self.caught_up = asyncio.Event()
+        self._keeper = keeper
+        self._at_end = at_end
+        self._taking: asyncio.Task[None] | None = None
+
+    async def run(self, well: Callable[[], None]) -> None:
+        """Follow from the last committed position; raises SourceError, and may be run again after it."""
+        fresh = False
+        position = self._keeper.positions.get(self.source.name)
+        async for batch in self.source.batches(position, at_end=self._at_end):
+            self._taking = asyncio.create_task(self._keeper.take(self.source.name, batch))
+            await asyncio.shield(self._taking)
+            self._count(batch, fresh=fresh)
+            well()
+            fresh = batch.caught_up
+            if batch.caught_up:
+                self.caught_up.set()
+        self.caught_up.set()
+
+    async def drained(self) -> None:
+        """Wait until the batch that was being committed when `run` was cancelled is done."""
+        if self._taking is not None:
+            await asyncio.wait([self._taking], timeout=5)
+
+    def condition(self) -> dict[str, object]:
+        """What the source itself says of how it is."""
+        return self.source.state() if isinstance(self.source, Observable) else {}
+
+    def row(self) -> dict[str, object]:
+        """For `status`."""
+        numbers = self.numbers
+        return {
+            "lines": numbers.lines,
+            "logins": numbers.logins,
+            "logouts": numbers.logouts,
+            "cut": numbers.cut,
+            "unmatched": numbers.unmatched,
+            "last_line": rfc3339(numbers.last_line),
+            "last_read": rfc3339(numbers.last_read),
+            "last_login": rfc3339(numbers.last_login),
+            "skew": round(numbers.skew, 1),
+            "caught_up": self.caught_up.is_set(),
+            **self.condition(),
+        }
+
+    def _count(self, batch: Batch, *, fresh: bool) -> None:
+        numbers = self.numbers
+        numbers.lines += batch.lines
+        numbers.cut += batch.cut
+        numbers.unmatched += batch.unmatched
+        for event in batch.events:
+            if isinstance(event, Login):
+                numbers.logins += 1
+                numbers.last_login = event.at
+            else:
+                numbers.logouts += 1
+        if batch.lines:
+            numbers.last_read = batch.read_at
+        if batch.newest is not None:
+            numbers.last_line = batch.newest
+            if fresh:
+                off = batch.newest - batch.read_at
+                numbers.skew = off if abs(off) > SKEW else 0.0

@@ -1,0 +1,119 @@
+"""The running sources, maps and services: become what a config says, and leave running what has not changed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import structlog
+
+from poprelay.daemon.configure import Config, Configured
+from poprelay.daemon.follower import Follower
+from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.publisher import Publisher
+from poprelay.daemon.supervisor import Supervisor
+from poprelay.services import Service
+
+log = structlog.get_logger()
+
+Role: TypeAlias = Literal["source", "map", "service"]
+
+
+class Parts:
+    """What runs, by role and name. With `observe` nothing is published: no map is written, no service listens.
+    Without `adds`, maps only lose addresses."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        supervisor: Supervisor,
+        activated: Mapping[str, Sequence[socket.socket]],
+        *,
+        observe: bool = False,
+        at_end: bool = False,
+        adds: bool = True,
+    ) -> None:
+        self.followers: dict[str, Follower] = {}
+        self.publishers: dict[str, Publisher] = {}
+        self.services: dict[str, Service] = {}
+        self._keeper = keeper
+        self._supervisor = supervisor
+        self._activated = activated
+        self._observe = observe
+        self._at_end = at_end
+        self._adds = adds
+        self._running: dict[tuple[Role, str], Configured] = {}
+
+    async def publish(self, config: Config) -> None:
+        """Run the maps and services of `config`; those that it does not name, or names differently, stop."""
+        wanted: list[tuple[Role, Configured]] = []
+        if not self._observe:
+            wanted += [("map", part) for part in config.maps]
+            wanted += [("service", part) for part in config.services]
+        await self._become(("map", "service"), wanted)
+
+    async def follow(self, config: Config) -> None:
+        """Follow the sources of `config`; those that it does not name, or names differently, stop."""
+        await self._become(("source",), [("source", part) for part in config.sources])
+
+    async def stop(self, *roles: Role) -> None:
+        """Stop everything in these roles."""
+        await self._become(roles, [])
+
+    def caught_up(self) -> bool:
+        """Whether every source has read all that was waiting, or has nothing to read."""
+        return all(
+            one.caught_up.is_set() or one.condition().get("state") == "missing" for one in self.followers.values()
+        )
+
+    async def _become(self, roles: Sequence[Role], wanted: Sequence[tuple[Role, Configured]]) -> None:
+        keys = {(role, part.name): part for role, part in wanted}
+        for key in [key for key in self._running if key[0] in roles]:
+            part = keys.get(key)
+            if part is None or part.spec != self._running[key].spec:
+                await self._stop(*key)
+        for (role, name), part in keys.items():
+            if (role, name) not in self._running:
+                self._running[role, name] = part
+                self._start(role, part)
+
+    def _start(self, role: Role, part: Configured) -> None:
+        name = f"{role} {part.name}"
+
+        def well() -> None:
+            self._supervisor.well(name)
+
+        if role == "source":
+            follower = self.followers[part.name] = Follower(part.object, self._keeper, at_end=self._at_end)
+            self._supervisor.start(name, lambda: follower.run(well))
+        elif role == "map":
+            publisher = Publisher(part.object, self._keeper.ledger, self._keeper.clock.now, adds=self._adds)
+            self.publishers[part.name] = publisher
+            self._keeper.publishers.append(publisher)
+            self._supervisor.start(name, lambda: publisher.run(well))
+        else:
+            service = self.services[part.name] = part.object
+            sockets = self._activated.get(str(part.spec.get("listen")), ())
+            self._supervisor.start(name, lambda: self._serve(service, sockets, well))
+
+    async def _stop(self, role: Role, name: str) -> None:
+        del self._running[role, name]
+        await self._supervisor.stop(f"{role} {name}")
+        if role == "source":
+            await self.followers.pop(name).drained()
+        elif role == "map":
+            publisher = self.publishers.pop(name)
+            self._keeper.publishers.remove(publisher)
+            await publisher.close()
+        else:
+            del self.services[name]
+
+    async def _serve(self, service: Service, sockets: Sequence[socket.socket], well: Callable[[], None]) -> None:
+        await service.start(self._keeper.find, sockets)
+        well()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await service.stop()

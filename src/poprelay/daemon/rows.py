@@ -1,0 +1,46 @@
+"""Grants and changes as rows: what `--json` prints and what tables are made from. The keys are stable."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from poprelay.ledger.ledger import Ledger
+from poprelay.model import Change, Closed, Grant, Opened, Refused, Renewed
+from poprelay.spans import rfc3339
+
+Row: TypeAlias = dict[str, Any]
+
+
+def grant_row(ledger: Ledger, grant: Grant) -> Row:
+    """One live grant. `until` is None for always; `held` says that an open session carries it beyond its period."""
+    ends = ledger.ends(grant)
+    return {
+        "address": grant.address,
+        "user": grant.user,
+        "basis": grant.basis,
+        "opened": rfc3339(grant.opened),
+        "until": rfc3339(ends),
+        "held": ends > grant.until,
+        "agent": grant.agent,
+        "sessions": ledger.open_sessions(grant.key),
+        "reason": grant.reason,
+        "renewals": grant.renewals,
+    }
+
+
+def change_row(ledger: Ledger, change: Change) -> Row:
+    """One change: the grant that it is about, what it did, when, and why."""
+    if isinstance(change, Refused):
+        return {
+            "at": rfc3339(change.at), "change": "refused", "address": change.address, "user": change.user,
+            "basis": "login", "opened": None, "until": None, "agent": change.agent, "sessions": 0, "reason": change.reason,
+        }  # fmt: skip
+    row = {"at": rfc3339(change.at), **grant_row(ledger, change.grant)}
+    match change:
+        case Opened():
+            row["change"] = "opened"
+        case Renewed():
+            row["change"] = "renewed"
+        case Closed(reason=reason):
+            row.update(change="closed", reason=reason, until=rfc3339(change.at), held=False)
+    return row

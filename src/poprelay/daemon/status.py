@@ -1,0 +1,101 @@
+"""The one row that `status` shows: every part, how it is, and a list of what is wrong in plain sentences."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from poprelay.daemon.rows import Row
+from poprelay.services import Counting
+from poprelay.spans import rfc3339, show_span
+
+if TYPE_CHECKING:
+    from poprelay.daemon.daemon import Daemon
+    from poprelay.daemon.supervisor import Health
+
+
+def status_row(daemon: Daemon) -> Row:
+    """How the daemon is now. Keys are stable; `problems` is empty when all is well."""
+    keeper, ledger, now = daemon.keeper, daemon.keeper.ledger, daemon.clock.now()
+    sources = [
+        {"name": name, **_health(daemon.supervisor.health(f"source {name}")), **follower.row()}
+        for name, follower in daemon.parts.followers.items()
+    ]
+    maps = [
+        {
+            "name": name,
+            **_health(daemon.supervisor.health(f"map {name}")),
+            "addresses": len(one.published) if one.published is not None else None,
+            "in_step": one.in_step,
+            "changes": one.changes,
+        }
+        for name, one in daemon.parts.publishers.items()
+    ]
+    services = [
+        {"name": name, **_health(daemon.supervisor.health(f"service {name}")), **_counts(service)}
+        for name, service in daemon.parts.services.items()
+    ]
+    crowded = ledger.crowded(now)
+    row: Row = {
+        "version": version("poprelay"),
+        "pid": os.getpid(),
+        "since": rfc3339(daemon.since),
+        "config": str(daemon.config_path),
+        "observe": daemon.observe,
+        "state": "starting" if keeper.is_starting else "running",
+        "ledger": {
+            "path": str(daemon.ledger_path),
+            "error": keeper.store_error,
+            "set_aside": _text(daemon.storage.set_aside),
+        },
+        "grants": len(ledger),
+        "addresses": ledger.address_count,
+        "changes": dict(keeper.counts),
+        "sources": sources,
+        "maps": maps,
+        "services": services,
+        "crowded": crowded,
+        "warnings": [*daemon.config.warnings, *daemon.lookout.remarks],
+    }
+    row["problems"] = _problems(row, daemon)
+    return row
+
+
+def _problems(row: Row, daemon: Daemon) -> list[str]:
+    problems = []
+    if daemon.reload_error:
+        problems.append(f"the last reload was refused: {daemon.reload_error}")
+    if row["ledger"]["error"]:
+        problems.append(f"the ledger cannot be written, nothing opens: {row['ledger']['error']}")
+    if daemon.storage.damage:
+        problems.append(f"the ledger's file is damaged, and is set aside at the next start: {daemon.storage.damage}")
+    if row["ledger"]["set_aside"]:
+        problems.append(f"the ledger was damaged and is set aside as {row['ledger']['set_aside']}; it began empty")
+    for role in ("source", "map", "service"):
+        for part in row[f"{role}s"]:
+            if part["error"]:
+                problems.append(f"{role} {part['name']}: {part['error']}")
+            elif part.get("state") == "missing":
+                problems.append(f"source {part['name']}: the file is missing")
+            if part.get("skew"):
+                direction = "ahead of" if part["skew"] > 0 else "behind"
+                problems.append(
+                    f"source {part['name']}: its stamps are {show_span(abs(part['skew']))} {direction} our clock"
+                )
+    problems.extend(f"{address} has too many users to be one client; refused" for address in row["crowded"])
+    return problems
+
+
+def _health(health: Health | None) -> Row:
+    if health is None:
+        return {"condition": "stopped", "error": "", "failures": 0}
+    return {"condition": health.condition, "error": health.error, "failures": health.failures}
+
+
+def _counts(service: object) -> Row:
+    return {"answers": service.counts()} if isinstance(service, Counting) else {}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,88 @@
+"""Opening the ledger's file: the lock, the store, the grants in it, and the thread that writes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from poprelay.clock import Clock
+from poprelay.config.settings import LedgerSettings, Settings
+from poprelay.daemon.configure import rules_of, terms_of
+from poprelay.errors import StoreDamaged
+from poprelay.ledger.damage import check_whole
+from poprelay.ledger.ledger import Ledger
+from poprelay.ledger.lock import acquire
+from poprelay.ledger.sqlite import open_or_set_aside, read_snapshot
+from poprelay.ledger.writer import Writer
+from poprelay.model import Instant
+
+log = structlog.get_logger()
+
+PRUNE_MOST = 200
+"""Steps of one pruning, so that it never occupies the writer for long; the next one goes on."""
+
+
+class Storage:
+    """One ledger, held by this process alone until `close`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises AlreadyRunning or StoreError. A damaged file is set aside, and an empty ledger begun."""
+        self.settings: LedgerSettings = settings.ledger
+        self.damage = ""
+        """What the check of the whole file found; '' for nothing."""
+        self._lock = acquire(self.settings.path)
+        try:
+            now = clock.now()
+            self._store, self.set_aside = open_or_set_aside(self.settings.path, now)
+            if self.set_aside is not None:
+                log.error("ledger was damaged and is set aside; beginning empty", set_aside=str(self.set_aside))
+            snapshot = self._store.load(now - settings.relay.period)
+            self.positions = dict(snapshot.positions)
+            self.ledger = Ledger(terms_of(settings), rules_of(settings))
+            self.ledger.load(snapshot, now)
+            self.writer = Writer(self._store)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def begins_at_end(self) -> bool:
+        """Whether a source without a position begins at its end: a ledger, and what was revoked in it, was lost."""
+        return self._store.lost_at is not None
+
+    async def check(self) -> None:
+        """After an unclean stop: read the whole file in the background, and remember what was found."""
+        if not self._store.unchecked:
+            return
+        try:
+            await asyncio.to_thread(check_whole, self.settings.path)
+        except StoreDamaged as error:
+            self.damage = str(error)
+            await self.writer.run(self._store.condemn)
+            log.error("ledger is damaged; it is set aside at the next start", error=self.damage)
+        else:
+            await self.writer.run(self._store.checked)
+
+    async def prune(self, now: Instant) -> None:
+        """Forget the history that is older, or more, than the config keeps. Raises StoreError."""
+        before, most = now - self.settings.history, self.settings.history_max_rows
+        for _ in range(PRUNE_MOST):
+            if not await self.writer.run(lambda: self._store.prune(before, most)):
+                return
+
+    async def close(self) -> None:
+        """Write what waits, mark the stop as clean, and let go."""
+        try:
+            await self.writer.close()
+        finally:
+            self._lock.release()
+
+
+def read_ledger(settings: Settings, clock: Clock) -> Ledger:
+    """The ledger as it is on disk, for a command that only reads. Raises StoreError."""
+    ledger = Ledger(terms_of(settings), rules_of(settings))
+    path: Path = settings.ledger.path
+    ledger.load(read_snapshot(path), clock.now())
+    return ledger

@@ -1,0 +1,115 @@
+"""Keeps tasks running: starts each again after a failure, with capped backoff, and says how each one is.
+
+Sources, maps and services do not retry by themselves; they raise, and the supervisor decides. What went wrong stays
+visible in `status` until the task has run well again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+import structlog
+
+from poprelay.clock import Clock
+from poprelay.errors import PoprelayError
+from poprelay.model import Instant
+
+log = structlog.get_logger()
+
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 30.0
+STEADY = 60.0
+"""Seconds of running after which earlier failures are forgotten."""
+
+Condition: TypeAlias = Literal["starting", "running", "waiting", "failed", "ended"]
+
+
+class Health(msgspec.Struct):
+    """How one supervised task is. `error` is the last failure, in one sentence; '' when it runs well."""
+
+    name: str
+    condition: Condition = "starting"
+    since: Instant = 0.0
+    failures: int = 0
+    error: str = ""
+    retry_at: Instant | None = None
+
+    @property
+    def well(self) -> bool:
+        return not self.error
+
+
+class Supervisor:
+    """Runs named tasks until they end by themselves or are stopped."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._health: dict[str, Health] = {}
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> Health:
+        """Run `run` under `name`, again and again while it fails. It ends when `run` returns.
+
+        A task calls `well(name)` once it really works, or is taken to work after `STEADY` seconds.
+        """
+        health = self._health[name] = Health(name, since=self._clock.now())
+        self._tasks[name] = asyncio.create_task(self._keep(health, run), name=name)
+        return health
+
+    def well(self, name: str) -> None:
+        """The task works: forget its failures."""
+        health = self._health.get(name)
+        if health is not None and (health.error or health.condition != "running"):
+            self._settle(health, "running")
+            health.failures, health.error, health.retry_at = 0, "", None
+
+    async def stop(self, name: str) -> None:
+        """Cancel one task, and wait until it has let go of what it held."""
+        task = self._tasks.pop(name, None)
+        self._health.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def stop_all(self) -> None:
+        for name in list(self._tasks):
+            await self.stop(name)
+
+    def health(self, name: str) -> Health | None:
+        return self._health.get(name)
+
+    async def _keep(self, health: Health, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            began = self._clock.now()
+            try:
+                await run()
+            except PoprelayError as error:
+                sentence, fields, retry = str(error), error.fields, error.retry
+            except Exception as error:
+                log.exception("task broke", task=health.name)
+                sentence, fields, retry = f"a bug of ours: {error!r}", {}, True
+            else:
+                self._settle(health, "ended")
+                health.error = ""
+                return
+            if self._clock.now() - began > STEADY:
+                health.failures = 0
+            health.failures += 1
+            health.error = sentence
+            if not retry:
+                self._settle(health, "failed")
+                log.error("task gave up", task=health.name, error=sentence, **fields)
+                return
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(health.failures - 1, 16))
+            self._settle(health, "waiting")
+            health.retry_at = self._clock.now() + pause
+            log.warning("task failed", task=health.name, error=sentence, retry_in=pause, **fields)
+            await asyncio.sleep(pause)
+            self._settle(health, "starting")
+
+    def _settle(self, health: Health, condition: Condition) -> None:
+        health.condition = condition
+        health.since = self._clock.now()

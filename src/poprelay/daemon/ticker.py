@@ -1,0 +1,91 @@
+"""What happens by the clock: expiry at its very instant, and once a second a look at everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from poprelay.daemon import systemd
+from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.surroundings import EVERY, Lookout
+from poprelay.errors import PoprelayError
+from poprelay.model import Instant
+
+log = structlog.get_logger()
+
+LOOK = 1.0
+PRUNE_EVERY = 3600.0
+
+
+class Ticker:
+    """Wakes when a grant ends, and at least once a second."""
+
+    def __init__(self, keeper: Keeper, lookout: Lookout, prune: Callable[[Instant], Awaitable[None]]) -> None:
+        self._keeper = keeper
+        self._lookout = lookout
+        self._prune = prune
+        self._chores: dict[str, asyncio.Task[None]] = {}
+        self._next_look = 0.0
+        self._next_prune = 0.0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        try:
+            while True:
+                self.tick()
+                await self._sleep()
+        finally:
+            for chore in self._chores.values():
+                chore.cancel()
+
+    def tick(self) -> None:
+        """Close what has ended, and start whatever is due; never waits."""
+        keeper, clock = self._keeper, self._keeper.clock
+        if clock.stepped_back():
+            keeper.shut(lambda draft: draft.clamp())
+        now = clock.now()
+        end = keeper.ledger.next_end()
+        if end is not None and end <= now:
+            keeper.shut(lambda draft: draft.expire())
+        mono = clock.monotonic()
+        self._chore("flush", keeper.flush)
+        if mono >= self._next_look:
+            self._next_look = mono + EVERY
+            self._chore("look", self._look)
+        if mono >= self._next_prune:
+            self._next_prune = mono + PRUNE_EVERY
+            self._chore("prune", lambda: self._prune(now))
+        systemd.notify("WATCHDOG=1")
+
+    async def _look(self) -> None:
+        self._keeper.ledger.rules.surroundings = await self._lookout.look()
+
+    def _chore(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        running = self._chores.get(name)
+        if running is None or running.done():
+            self._chores[name] = asyncio.create_task(_carry_out(name, run))
+
+    async def _sleep(self) -> None:
+        keeper, clock = self._keeper, self._keeper.clock
+        look_at = clock.monotonic() + LOOK
+        while True:
+            keeper.sooner.clear()
+            pause = look_at - clock.monotonic()
+            end = keeper.ledger.next_end()
+            if end is not None:
+                pause = min(pause, end - clock.now())
+            if pause <= 0:
+                return
+            try:
+                await asyncio.wait_for(keeper.sooner.wait(), pause)
+            except TimeoutError:
+                return
+
+
+async def _carry_out(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await run()
+    except PoprelayError as error:
+        log.warning("chore failed", chore=name, error=str(error))

@@ -1,0 +1,127 @@
+"""What ends or shortens grants: time, an order, another config, a clock that was set back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+from msgspec.structs import replace
+
+from poprelay.ledger.book import Cell
+from poprelay.ledger.crowds import Crowd
+from poprelay.ledger.overlay import Overlay
+from poprelay.ledger.terms import Terms
+from poprelay.model import Instant, Revocation
+
+
+def bury(overlay: Overlay, cell: Cell) -> None:
+    """Close a grant that is not live: it has ended, or the clock fell so far back that it has too much time left."""
+    end = overlay.holding.ends(cell)
+    if end <= overlay.now:
+        overlay.close_grant(cell, "expired", end)
+    else:
+        overlay.close_grant(cell, "clock", overlay.now)
+
+
+def expire(overlay: Overlay, limit: int | None = None) -> None:
+    """Close what has ended, at most `limit` grants; let go of revocations and crowds that are over."""
+    now = overlay.now
+    state = overlay.state
+    ends = overlay.holding.ends
+    seen = set()
+    for cell in islice(state.book.due(now), limit):
+        key = cell.key
+        if key not in seen and key not in overlay.cells and not overlay.suspend(cell):
+            overlay.close_grant(cell, "expired", ends(cell))
+        seen.add(key)
+    for own in list(overlay.cells.values()):
+        if own is not None and ends(own) <= now:
+            overlay.close_grant(own, "expired", ends(own))
+    overlay.revocations_gone += state.revocations.ended(now, kept(state.terms))
+    for address, crowd in state.crowds.items():
+        if address not in overlay.crowds and crowd.over(now):
+            overlay.crowds[address] = None
+
+
+def revoke(overlay: Overlay, revocation: Revocation) -> None:
+    """Close every grant in the scope, and keep the order."""
+    address, user = revocation.address, revocation.user
+    reason = "wiped" if address is None and user is None else "revoked"
+    for cell in overlay.over(None if address is None else overlay.state.key(address), user):
+        if overlay.holding.ends(cell) <= overlay.now:
+            bury(overlay, cell)
+        else:
+            overlay.close_grant(cell, reason, revocation.at)
+    overlay.revocations.add(revocation)
+
+
+def rejudge(overlay: Overlay) -> None:
+    """Close what the config refuses, and cut the rest to its period."""
+    expire(overlay)
+    clamp(overlay)
+    now = overlay.now
+    state = overlay.state
+    period = state.terms.period
+    judge = state.rules.judge
+    width = f"/{state.terms.ipv6_prefix}" if state.terms.ipv6_prefix != 128 else ""
+
+    def cut(cell: Cell) -> Cell:
+        grant = cell.grant
+        until = grant.seen + period
+        if grant.basis != "login" or grant.until <= until:
+            return cell
+        return Cell(replace(grant, until=until, span=period), cell.sessions)
+
+    for cell in overlay.over(None, None):
+        grant = cell.grant
+        refused = ":" in grant.address and grant.address.partition("/")[1:] != (width[:1], width[1:])
+        if not refused and grant.basis == "login":
+            refused = judge(grant.address, grant.user) is not None or overlay.holding.ends(cut(cell)) <= now
+        if refused:
+            overlay.close_grant(cell, "config", now)
+        else:
+            overlay.shorten(cell, cut)
+
+
+def clamp(overlay: Overlay) -> None:
+    """No grant has more than its span left, and nothing happened after now."""
+    now = overlay.now
+    state = overlay.state
+    overlay.set_back = True
+    clamped = _clamped(now)
+    for cell in overlay.over(None, None):
+        overlay.shorten(cell, clamped)
+    for revocation in list(state.revocations):
+        if revocation.at > now:
+            deny = revocation.deny_until
+            denied = None if deny is None else deny - (revocation.at - now)
+            overlay.revocations.add(replace(revocation, at=now, deny_until=denied))
+    latest = now + state.terms.period
+    for address, crowd in state.crowds.items():
+        if any(until > latest for _, until in crowd):
+            overlay.crowds[address] = Crowd((user, min(until, latest)) for user, until in crowd)
+
+
+def kept(terms: Terms) -> float:
+    """How long a revocation is kept: as long as a login from before it could still count."""
+    return max(terms.period, terms.max_session)
+
+
+def _clamped(now: Instant) -> Callable[[Cell], Cell]:
+    def clamped(cell: Cell) -> Cell:
+        grant = cell.grant
+        until = min(grant.until, now + grant.span)
+        if until == grant.until and grant.seen <= now and grant.last_login <= now and grant.opened <= now:
+            return cell
+        return Cell(
+            replace(
+                grant,
+                until=until,
+                opened=min(grant.opened, now),
+                last_login=min(grant.last_login, now),
+                seen=min(grant.seen, now),
+            ),
+            cell.sessions,
+        )
+
+    return clamped

@@ -1,0 +1,255 @@
+"""A draft of what events and orders do: decided at one moment, committed, and only then visible (see `overlay`).
+
+`changes` says what happened, in order. Logins that are older than a period do nothing and are only counted, in `stale`;
+`skewed` counts those whose stamp lies after the moment of reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from poprelay.errors import Refused as RefusedError
+from poprelay.ledger import caps, closing, sessions
+from poprelay.ledger.book import Cell, Key, combination
+from poprelay.ledger.overlay import Overlay
+from poprelay.ledger.record import OpenSession, Record, Refusal
+from poprelay.ledger.revocations import beats, denies
+from poprelay.ledger.state import State
+from poprelay.model import (
+    Address,
+    Basis,
+    Grant,
+    Instant,
+    Login,
+    Logout,
+    Opened,
+    Refused,
+    Renewed,
+    Revocation,
+)
+
+ALWAYS = float("inf")
+
+
+class Draft:
+    """Made by `Ledger.draft`. Those that open (login, logout, allow, stand) are made and accepted one at a time."""
+
+    def __init__(self, state: State, now: Instant) -> None:
+        self.stale = 0
+        self.skewed = 0
+        self.overlay = Overlay(state, now)
+        self.changes = self.overlay.changes
+        self._state = state
+
+    def login(self, login: Login, read_at: Instant) -> None:
+        """Open or renew the grant of this user at this address, unless a rule or an order refuses."""
+        overlay = self.overlay
+        state = self._state
+        if state.flying is not overlay:
+            overlay.begin()
+        terms = state.terms
+        at = self._effective(login.at, read_at)
+        until = at + terms.period
+        if until <= overlay.now:
+            self.stale += 1
+            return
+        address, user = login.address, login.user
+        if ":" in address:
+            address = state.key(address)
+        reason = self._ordered(address, user, at) or state.rules.refusal(address, user, login.tls)
+        if reason is not None:
+            self._refuse(at, address, login, reason)
+            return
+        key: Key = (address, user, "login")
+        cell = overlay.get(key)
+        if cell is not None and not overlay.holding.live(cell, overlay.now):
+            closing.bury(overlay, cell)
+            cell = None
+        reason = caps.refusal(overlay, key, at, cell)
+        if reason is not None:
+            self._refuse(at, address, login, reason)
+            return
+        if cell is None:
+            open_: tuple[OpenSession, ...] = ()
+            grant = Grant(address, user, "login", at, until, at, at, terms.period, login.agent)
+            overlay.changes.append(Opened(at, grant))
+        else:
+            open_ = cell.sessions
+            grant = _renewed(cell.grant, at, until, terms.period, login.agent)
+            overlay.changes.append(Renewed(at, grant))
+        if login.session is not None:
+            open_ = sessions.opened(overlay, login, key, open_, at)
+        overlay.put(key, Cell(grant, open_), new=cell is None)
+
+    def logout(self, logout: Logout, read_at: Instant) -> None:
+        """End the session, if it is known: its grant, if still live, runs one period from here at least."""
+        overlay = self.overlay
+        if self._state.flying is not overlay:
+            overlay.begin()
+        session = sessions.ending(overlay, logout)
+        if session is None:
+            return
+        if combination(session) not in overlay.holding.joined:
+            self.expire()  # a proof must not wake what has ended but was not yet looked at
+            overlay.prove(combination(session))
+        key: Key = (session.address, session.user, "login")
+        cell = overlay.get(key)
+        if cell is None or not overlay.holding.live(cell, overlay.now):
+            return
+        at = self._effective(logout.at, read_at)
+        period = self._state.terms.period
+        grant = _extended(cell.grant, at, at + period, period)
+        overlay.close_session(session.key)
+        overlay.put(key, Cell(grant, sessions.without(cell.sessions, session.key)), new=False)
+        overlay.changes.append(Renewed(at, grant))
+
+    def allow(
+        self,
+        address: Address,
+        user: str,
+        *,
+        span: float | None = None,
+        by: str = "",
+        reason: str = "",
+        force: bool = False,
+    ) -> None:
+        """Open a grant by hand, for `span` seconds (None: one period), or make the present one last as long.
+
+        It passes deny rules and caps. An address that is in a special range, or is this host's own or its gateway's,
+        needs `force`; without it errors.Refused is raised, and nothing has happened.
+        """
+        word = self._state.rules.needs_force(self._state.key(address))
+        if word is not None and not force:
+            sentence = self._state.rules.sentence(self._state.key(address)) or f"{address} is refused ({word})"
+            raise RefusedError(sentence, remedy="if it is meant, say --force", address=address, reason=word)
+        lasting = self._state.terms.period if span is None else span
+        self._grant(address, user, "allow", span=lasting, agent=by, reason=reason)
+
+    def stand(self, wanted: Iterable[tuple[Address, str, str]]) -> None:
+        """Make the standing grants be just these (address, user, reason): open what is missing, close what is not.
+
+        They last for ever and pass as `allow --force` does: the config is the operator's word. One that was revoked
+        comes back here, that is at the next start or reload.
+        """
+        state = self._state
+        reasons = {(state.key(address), user): reason for address, user, reason in wanted}
+        for key in list(state.book.standing):
+            cell = self.overlay.get(key)
+            if cell is not None and key[:2] not in reasons:
+                self.overlay.close_grant(cell, "config", self.overlay.now)
+        for (address, user), reason in reasons.items():
+            cell = self.overlay.get((address, user, "standing"))
+            if cell is None or cell.grant.reason != reason:
+                self._grant(address, user, "standing", span=ALWAYS, agent="", reason=reason)
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Close every grant in its scope, on whatever basis, and keep it: it beats logins up to its second.
+
+        A revocation of one address of a granted network is one of the network. One without address and user closes
+        everything, with the reason `wiped`. A standing grant stays away until the next start or reload.
+        """
+        closing.revoke(self.overlay, revocation)
+
+    def expire(self, limit: int | None = None) -> None:
+        """Close what has ended, at most `limit` grants; let go of revocations and crowds that are over."""
+        closing.expire(self.overlay, limit)
+
+    def rejudge(self) -> None:
+        """At start and reload: judge every login grant by the rules that need only address and user, and cut it to
+        one (new) period past its last sign of life. What the config allows no more is closed, with reason `config`.
+
+        After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
+        stay, but for those whose key has no longer the width that `ipv6_prefix` says.
+        """
+        closing.rejudge(self.overlay)
+
+    def clamp(self) -> None:
+        """The clock was set back: no grant has more than its span left, and nothing was revoked after now."""
+        closing.clamp(self.overlay)
+
+    def record(self, positions: dict[str, bytes]) -> Record:
+        """All that the store must write, in one transaction. Ask after `Ledger.close`, before `Ledger.accept`."""
+        return self.overlay.record(positions)
+
+    def _effective(self, stamp: Instant, read_at: Instant) -> Instant:
+        """When it counts as having happened: never after it was read, nor after now."""
+        if stamp > read_at:
+            self.skewed += 1
+            stamp = read_at
+        return min(stamp, self.overlay.now)
+
+    def _ordered(self, address: Address, user: str, at: Instant) -> str | None:
+        """Whether an order of the operator's stands against a login."""
+        if not self._state.revocations and not self.overlay.revocations:
+            return None
+        over = list(self.overlay.revocations_over(address, user))
+        if any(denies(revocation, self.overlay.now) for revocation in over):
+            return "denied"
+        return "revoked" if any(beats(revocation, at) for revocation in over) else None
+
+    def _refuse(self, at: Instant, address: Address, login: Login, reason: str) -> None:
+        overlay = self.overlay
+        key = (address, login.user, reason)
+        overlay.changes.append(Refused(at, address, login.user, login.agent, reason))
+        row = overlay.refusals.get(key) or self._state.refusals.get(key)
+        if row is None or abs(at - row.first_at) >= self._state.terms.period:
+            row = Refusal(address, login.user, reason, login.agent, at, at, 0)
+        overlay.refusals[key] = Refusal(
+            address, login.user, reason, login.agent, row.first_at, max(at, row.last_at), row.count + 1
+        )
+
+    def _grant(self, address: Address, user: str, basis: Basis, *, span: float, agent: str, reason: str) -> None:
+        overlay = self.overlay
+        if self._state.flying is not overlay:
+            overlay.begin()
+        key: Key = (self._state.key(address), user, basis)
+        cell = overlay.get(key)
+        if cell is not None and not overlay.holding.live(cell, overlay.now):
+            closing.bury(overlay, cell)
+            cell = None
+        now = overlay.now
+        if cell is None:
+            grant = Grant(*key, now, now + span, now, now, span, agent, reason)
+            self.changes.append(Opened(now, grant))
+        else:
+            was = cell.grant
+            until, span = max((was.until, was.span), (now + span, span))
+            grant = Grant(*key, was.opened, until, now, now, span, agent, reason or was.reason, was.renewals + 1)
+            self.changes.append(Renewed(now, grant))
+        overlay.put(key, Cell(grant), new=cell is None)
+
+
+def _renewed(grant: Grant, at: Instant, until: Instant, period: float, agent: str) -> Grant:
+    """The grant after another login. Strings are kept, so that memory does not grow with every login."""
+    longer = until > grant.until
+    return Grant(
+        grant.address,
+        grant.user,
+        "login",
+        grant.opened,
+        until if longer else grant.until,
+        max(at, grant.last_login),
+        max(at, grant.seen),
+        period if longer else grant.span,
+        agent,
+        grant.reason,
+        grant.renewals + 1,
+    )
+
+
+def _extended(grant: Grant, at: Instant, until: Instant, period: float) -> Grant:
+    """The grant after a logout."""
+    longer = until > grant.until
+    return Grant(
+        grant.address,
+        grant.user,
+        "login",
+        grant.opened,
+        until if longer else grant.until,
+        grant.last_login,
+        max(at, grant.seen),
+        period if longer else grant.span,
+        grant.agent,
+        grant.reason,
+        grant.renewals,
+    )

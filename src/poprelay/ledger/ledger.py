@@ -1,0 +1,201 @@
+"""The ledger: who may relay now, and what that rests on. Pure: time is an argument, nothing is read or written.
+
+    draft = ledger.draft(now)             a working copy; what is visible stays as it is
+    draft.login(event, read_at)           what happened: any number of events and orders
+    ledger.close(draft)                   takes from sight, at once, what the draft closes
+    store.commit(draft.record(positions)) all or nothing
+    ledger.accept(draft)                  shows what the draft opens
+
+Opening: commit, then publish. Closing: take away, then commit. So a draft that only closes (expire, revoke, rejudge,
+clamp) is closed and accepted in one go, at any moment, and its record committed afterwards. Drafts that open (login,
+logout, allow, stand) are made one after the other; one whose commit failed is dropped, and its events drafted again.
+Records are committed in the order in which they were asked for. Every call that returns addresses names those whose
+answer may have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poprelay.ledger.book import Cell, plainly_live
+from poprelay.ledger.crowds import Crowd
+from poprelay.ledger.draft import Draft
+from poprelay.ledger.record import OpenSession, Snapshot
+from poprelay.ledger.revocations import denies
+from poprelay.ledger.rules import Rules
+from poprelay.ledger.state import State
+from poprelay.ledger.terms import Terms
+from poprelay.model import Absent, Address, Allowed, Grant, GrantKey, Instant, Outcome, Revocation, Unavailable
+from poprelay.spans import rfc3339
+
+__all__ = ["Ledger", "Terms"]
+
+_ABSENT = Absent()
+
+
+class Ledger:
+    """One host's grants."""
+
+    def __init__(self, terms: Terms, rules: Rules) -> None:
+        self.unavailable: str | None = None
+        """While set: why an address without a plainly live grant is answered 'cannot tell'. A grant that only an open
+        session holds is not plainly live: its logout may stand in lines that are not yet read."""
+        self._state = State(terms, rules)
+        self._book = self._state.book
+        self._places = self._book.places
+
+    @property
+    def terms(self) -> Terms:
+        return self._state.terms
+
+    @property
+    def rules(self) -> Rules:
+        return self._state.rules
+
+    def replace(self, terms: Terms, rules: Rules) -> None:
+        """Take on another config. Draft a `rejudge` next: grants so far are as the old one made them."""
+        self._state.replace(terms, rules)
+
+    def load(self, snapshot: Snapshot, now: Instant) -> None:
+        """Start from what the store holds. Draft a `rejudge` next, and do not answer before it is accepted."""
+        state = self._state
+        shared: dict[object, object] = {}
+        sessions: dict[tuple[Address, str], tuple[OpenSession, ...]] = {}
+        for session in sorted(snapshot.sessions, key=lambda session: session.at):
+            place = (session.address, session.user)
+            sessions[place] = (*sessions.get(place, ()), session)
+        state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
+        for grant in snapshot.grants:
+            held = sessions.get((grant.address, grant.user), ()) if grant.basis == "login" else ()
+            state.book.put(Cell(_lean(grant, shared), held))
+        for revocation in snapshot.revocations:
+            state.revocations.add(revocation)
+        state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())
+        rows = sorted(snapshot.refusals, key=lambda row: row.first_at)
+        state.remember({(row.address, row.user, row.reason): row for row in rows}, now)
+
+    def key(self, address: Address) -> Address:
+        """What grants of this address are found by: itself, or its IPv6 network where grants are wider."""
+        return self._state.key(address)
+
+    def find(self, address: Address, now: Instant) -> Outcome:
+        """May this address relay now? All its live grants, or that there is none, or that we cannot tell."""
+        place = self._places.get(address)
+        if place is None:
+            if ":" in address and (wide := self._state.key(address)) != address:
+                return self.find(wide, now)
+        elif isinstance(place, Cell):
+            grant = place.grant
+            if plainly_live(grant, now) or (place.sessions and self._held(place, now)):
+                return Allowed((grant,))
+        else:
+            live = tuple(
+                cell.grant for cell in place.values() if plainly_live(cell.grant, now) or self._held(cell, now)
+            )
+            if live:
+                return Allowed(live)
+        return _ABSENT if self.unavailable is None else Unavailable(self.unavailable)
+
+    def ends(self, grant: Grant) -> Instant:
+        """When this grant ends if nothing more happens, open sessions included (infinite: never)."""
+        cell = self._book.get((grant.address, grant.user, grant.basis))
+        return grant.until if cell is None else max(grant.until, self._book.holding.ends(cell))
+
+    def sessions(self, key: GrantKey) -> tuple[OpenSession, ...]:
+        """The open sessions that are known of this grant, oldest first; whether they hold it, `ends` says."""
+        cell = self._book.get((key.address, key.user, key.basis))
+        return () if cell is None else cell.sessions
+
+    def open_sessions(self, key: GrantKey) -> int:
+        """How many sessions of this grant are open."""
+        return len(self.sessions(key))
+
+    def grants(self, now: Instant) -> Iterator[Grant]:
+        """Every live grant; take them all before anything else happens."""
+        live = self._book.holding.live
+        return (cell.grant for cell in self._book if live(cell, now))
+
+    def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
+        """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
+        holding = self._book.holding
+        cells = [cell for cell in self._book.at(address) if holding.live(cell, now)]
+        if not cells:
+            return None
+        return (
+            tuple(sorted({cell.grant.user for cell in cells})),
+            max(cell.grant.last_login for cell in cells),
+            max(map(holding.ends, cells)),
+        )
+
+    def __len__(self) -> int:
+        """How many grants there are, those included that have ended but were not yet expired."""
+        return self._book.size
+
+    @property
+    def address_count(self) -> int:
+        """At how many addresses."""
+        return len(self._places)
+
+    def next_end(self) -> Instant | None:
+        """When to draft an `expire`: the instant at which the next grant ends, or earlier. None if none will end."""
+        return self._book.next_end()
+
+    def revocations(self) -> list[Revocation]:
+        """All that are kept."""
+        return list(self._state.revocations)
+
+    def crowded(self, now: Instant) -> list[Address]:
+        """The addresses that get no login grants because too many users log in from there."""
+        most = self.terms.max_users_per_address
+        return [address for address, crowd in self._state.crowds.items() if crowd.count(now) > most]
+
+    def denials(self, address: Address, now: Instant) -> list[str]:
+        """What besides the rules stands against any login from this address, as sentences."""
+        address = self.key(address)
+        sentences = [
+            f"it is denied until {rfc3339(revocation.deny_until)}, by {revocation.by}"
+            + (f" ({revocation.reason})" if revocation.reason else "")
+            for revocation in self._state.revocations.at(address)
+            if denies(revocation, now)
+        ]
+        if address in self.crowded(now):
+            most = self.terms.max_users_per_address
+            sentences.append(f"more than {most} users (max_users_per_address) log in from there: it is no client")
+        return sentences
+
+    def draft(self, now: Instant) -> Draft:
+        """Begin to decide, as of now."""
+        return Draft(self._state, now)
+
+    def close(self, draft: Draft) -> set[Address]:
+        """Take from sight what the draft closes or shortens, and let its revocations refuse, before any commit."""
+        return draft.overlay.close()
+
+    def accept(self, draft: Draft) -> set[Address]:
+        """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
+        return draft.overlay.accept()
+
+    def _held(self, cell: Cell, now: Instant) -> bool:
+        return self.unavailable is None and self._book.holding.live(cell, now)
+
+
+def _lean(grant: Grant, shared: dict[object, object]) -> Grant:
+    """The same grant with values that many grants have in common held only once."""
+
+    def one(value: object) -> object:
+        return shared.setdefault(value, value)
+
+    at = grant.last_login
+    return Grant(
+        grant.address,
+        grant.user,
+        one(grant.basis),  # type: ignore[arg-type]  # the same value
+        at if grant.opened == at else grant.opened,
+        grant.until,
+        at,
+        at if grant.seen == at else grant.seen,
+        one(grant.span),  # type: ignore[arg-type]  # the same value
+        one(grant.agent),  # type: ignore[arg-type]  # the same value
+        one(grant.reason),  # type: ignore[arg-type]  # the same value
+        grant.renewals,
+    )

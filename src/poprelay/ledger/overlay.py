@@ -1,0 +1,347 @@
+"""A working copy over what is visible: it reads through, and writes to itself.
+
+Life of one: it is filled; `close` takes from sight what it ends or shortens; `record` says what must be committed;
+`accept` shows what it opens. One that opens is *flying* from its first event until it is accepted. There is at most
+one: when the next begins, the former is taken as given up (its commit failed), and what it had closed is owed by the
+new one. Others, which only close, run to their end at any moment between; they reach into the flying one too. So:
+
+- what is revoked while its opening is being committed never becomes visible, and its row is deleted after it was put;
+- what expires while its renewal is being committed goes out of sight, and comes back when that is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from poprelay.ledger.book import Cell, Combination, Holding, Key
+from poprelay.ledger.crowds import Crowd
+from poprelay.ledger.record import Joined, OpenSession, Record, Refusal
+from poprelay.ledger.revocations import Revocations
+from poprelay.ledger.state import RefusalKey, State
+from poprelay.model import Address, Change, Closed, Grant, Instant, Opened, Renewed, Revocation, SessionKey
+
+
+class _Untouched:
+    """Says that the overlay has nothing of its own for a key."""
+
+
+UNTOUCHED: Final = _Untouched()
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """A grant as it was when closed; `visible` if it must be taken from sight."""
+
+    cell: Cell
+    change: Closed
+    visible: bool
+
+
+class Overlay:
+    """What one draft changes, and nothing of what it decides."""
+
+    def __init__(self, state: State, now: Instant) -> None:
+        self.state = state
+        self.now = now
+        self.holding = state.book.holding
+        self.cells: dict[Key, Cell | None] = {}
+        self.sessions: dict[SessionKey, OpenSession | None] = {}
+        self.changes: list[Change] = []
+        self.revocations = Revocations(state.key)
+        self.revocations_gone: list[str] = []
+        self.refusals: dict[RefusalKey, Refusal] = {}
+        self.crowds: dict[Address, Crowd | None] = {}
+        self.set_back = False
+        """Whether this one is about a clock that was set back."""
+        self.more = 0
+        """How many more grants there will be than are visible."""
+        self.fresh_at: dict[Address, int] = {}
+        self.fresh_of: dict[str, list[Address]] = {}
+        """Where, and whose, are the login grants that were opened here (some may have been closed again)."""
+        self._proven: list[Combination] = []
+        self._closings: list[Closing] = []
+        self._taking: set[Key] = set()
+        self._cut: dict[Key, None] = {}
+        """Those that are not renewed but shortened, which is shown at once."""
+        self._suspending: list[Cell] = []
+        self._drops: set[Key] = set()
+        self._replacements: dict[Key, Cell] = {}
+        self._opening = False
+        self._closed = False
+        self._rewriting: list[Key] = []
+        self._owed: list[Closing] = []
+        """What a draft that was given up had closed: out of sight already, but not committed."""
+        self._suspended: dict[Key, Cell] = {}
+        """What ended in sight while its renewal here is being committed."""
+        self._dropped: dict[Key, int] = {}
+        """What was closed here from outside, and how many changes there were then."""
+
+    @property
+    def flying(self) -> Overlay | None:
+        """The draft that is being filled or committed elsewhere, if there is one."""
+        other = self.state.flying
+        return None if other is self else other
+
+    def begin(self) -> None:
+        """This one opens. If another was flying, it is given up, and what it closed must be committed here."""
+        other = self.flying
+        self._opening = True
+        self.state.flying = self
+        if other is None:
+            return
+        owed = other._owed + (other._closings if other._closed else [])
+        for ended in other._suspended.values():
+            change = Closed(other.holding.ends(ended), ended.grant, "expired")
+            owed.append(Closing(ended, change, visible=False))
+        self._owed = owed + self._owed
+        self.changes[:0] = [closing.change for closing in owed]
+        if other._closed:
+            self.state.rewrite.update(other._cut)
+            for revocation in other.revocations:
+                self.revocations.add(revocation)
+            self.revocations_gone += other.revocations_gone
+
+    def get(self, key: Key) -> Cell | None:
+        """The cell of one grant as it is here."""
+        cell = self.cells.get(key, UNTOUCHED)
+        return self.state.book.get(key) if isinstance(cell, _Untouched) else cell
+
+    def at(self, address: Address) -> list[Cell]:
+        """The cells of one address as they are here."""
+        visible = [cell for cell in self.state.book.at(address) if cell.key not in self.cells]
+        return visible + [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
+
+    def over(self, address: Address | None, user: str | None) -> list[Cell]:
+        """All cells of an address, a user, or both; of everybody if neither. They are as they are here or, where that
+        is newer, as they will be when the flying draft is accepted."""
+        book = self.state.book
+        newer = self._newer()
+        if address is not None:
+            visible: Iterable[Cell] = book.at(address)
+        elif user is not None:
+            visible = (cell for place in book.of(user) for cell in book.at(place))
+        else:
+            visible = book
+        found = [cell for cell in visible if (key := cell.key) not in newer and key not in self.cells]
+        found += [cell for key, cell in self.cells.items() if cell is not None and key not in newer]
+        found += newer.values()
+        return [
+            cell
+            for cell in found
+            if (address is None or cell.grant.address == address) and (user is None or cell.grant.user == user)
+        ]
+
+    def session(self, key: SessionKey) -> OpenSession | None:
+        """The open session of this key."""
+        session = self.sessions.get(key, UNTOUCHED)
+        return self.state.book.sessions.get(key) if isinstance(session, _Untouched) else session
+
+    def put(self, key: Key, cell: Cell, *, new: bool) -> None:
+        """Open or renew; `new` if there was none."""
+        if new:
+            self.more += 1
+            address, user, basis = key
+            if basis == "login":
+                self.fresh_at[address] = self.fresh_at.get(address, 0) + 1
+                self.fresh_of.setdefault(user, []).append(address)
+        if self._cut:
+            self._cut.pop(key, None)
+        self.cells[key] = cell
+
+    def shorten(self, seen: Cell, shorter: Callable[[Cell], Cell]) -> None:
+        """Replace a grant by one that ends no later, at once, both in sight and in the flying draft."""
+        if self.flying is None and shorter(seen) is seen:
+            return
+        key = seen.key
+        cell = self.get(key)
+        if cell is not None and (short := shorter(cell)) is not cell:
+            if key not in self.cells:
+                self._cut[key] = None
+            self.cells[key] = short
+        flying = self.flying
+        if flying is not None and key not in self._drops:
+            newer = self._replacements.get(key) or flying.cells.get(key)
+            if newer is not None and (short := shorter(newer)) is not newer:
+                self._replacements[key] = short
+
+    def open_session(self, session: OpenSession) -> None:
+        self.sessions[session.key] = session
+
+    def close_session(self, key: SessionKey) -> None:
+        """Forget it; one that was never committed leaves no trace."""
+        if key in self.state.book.sessions or self.sessions.get(key) is None:
+            self.sessions[key] = None
+        else:
+            del self.sessions[key]
+
+    def close_grant(self, cell: Cell, reason: str, at: Instant) -> None:
+        """End a grant, and forget its sessions."""
+        key = cell.key
+        visible = key not in self._taking and self.state.book.get(key) is not None
+        if visible:
+            self._taking.add(key)
+        change = Closed(at, cell.grant, reason)
+        self.changes.append(change)
+        self._closings.append(Closing(cell, change, visible))
+        self._cut.pop(key, None)
+        flying = self.flying
+        if flying is not None and flying.cells.get(key) is not None:
+            self._drops.add(key)
+        self.cells[key] = None
+        self.more -= 1
+        for session in cell.sessions:
+            self.close_session(session.key)
+
+    def suspend(self, cell: Cell) -> bool:
+        """Take out of sight without ending it, if the flying draft has a newer one; says whether that is so."""
+        flying = self.flying
+        if flying is None or flying.cells.get(cell.key) is None:
+            return False
+        self._suspending.append(cell)
+        return True
+
+    def prove(self, proof: Combination) -> None:
+        """From now on sessions of this combination hold."""
+        self._proven.append(proof)
+        self.holding = Holding(self.holding.max_session, self.holding.joined | {proof})
+
+    def close(self) -> set[Address]:
+        """Take from sight at once what this draft ends or shortens; returns the addresses concerned."""
+        state = self.state
+        book = state.book
+        self._closed = True
+        touched: set[Address] = set()
+        late: set[int] = set()
+        for closing in self._closings:
+            if not closing.visible:
+                continue
+            key = closing.cell.key
+            touched.add(key[0])
+            if book.remove(key) is None and self._suspended.pop(key, None) is None:
+                late.add(id(closing.change))
+        if late:  # somebody else closed them while this one was being filled, and said so
+            self._closings = [closing for closing in self._closings if id(closing.change) not in late]
+            self.changes[:] = [change for change in self.changes if id(change) not in late]
+        for key in tuple(self._cut):
+            cell = self.cells[key]
+            if cell is not None and book.get(key) is not None:
+                book.put(cell)
+                touched.add(key[0])
+            elif self._suspended.pop(key, None) is not None:
+                del self._cut[key]
+            else:
+                del self._cut[key], self.cells[key]
+        self._reach_into_flying(touched)
+        for revocation in self.revocations:
+            state.revocations.add(revocation)
+        for name in self.revocations_gone:
+            state.revocations.remove(name)
+        return touched
+
+    def accept(self) -> set[Address]:
+        """Show what this draft opens and renews; returns the addresses concerned."""
+        state = self.state
+        book = state.book
+        assert self._closed, "close it and commit its record first"
+        if self._opening:
+            assert state.flying is self, "another draft that opens has begun since"
+            state.flying = None
+        for key in self._rewriting:
+            state.rewrite.pop(key, None)
+        book.holding.joined.update(self._proven)
+        touched: set[Address] = set()
+        for key, cell in self.cells.items():
+            if cell is not None and key not in self._cut:
+                book.put(cell)
+                touched.add(key[0])
+        state.remember(self.refusals, self.now)
+        for address, crowd in self.crowds.items():
+            if crowd is None:
+                state.crowds.pop(address, None)
+            else:
+                state.crowds[address] = crowd
+        if self._dropped:
+            self.changes[:] = [change for number, change in enumerate(self.changes) if not self._undone(number, change)]
+        return touched
+
+    def record(self, positions: dict[str, bytes]) -> Record:
+        """All that must be committed, with the positions that it takes sources to."""
+        closings = self._owed + self._closings
+        owed = [session.key for closing in self._owed for session in closing.cell.sessions]
+        rows = [cell.grant for key, cell in self.cells.items() if cell is not None and key not in self._replacements]
+        return Record(
+            gone=[closing.cell.grant for closing in closings],
+            grants=rows + self._rewritten(),
+            sessions_closed=owed + [key for key, session in self.sessions.items() if session is None],
+            sessions_opened=[session for session in self.sessions.values() if session is not None],
+            joined=[Joined(*proof) for proof in self._proven],
+            revocations=list(self.revocations),
+            revocations_gone=list(self.revocations_gone),
+            history=[change for change in self.changes if isinstance(change, Opened | Closed)],
+            refusals=list(self.refusals.values()),
+            crowds={address: b"" if crowd is None else crowd.to_bytes() for address, crowd in self.crowds.items()},
+            positions=positions,
+        )
+
+    def revocations_over(self, address: Address, user: str) -> Iterator[Revocation]:
+        """Those that concern this grant, the ones made here included."""
+        if self.state.revocations:
+            yield from self.state.revocations.over(address, user)
+        if self.revocations:
+            yield from self.revocations.over(address, user)
+
+    def _newer(self) -> dict[Key, Cell]:
+        """What the flying draft will show, after what is done to it from here."""
+        flying = self.flying
+        if flying is None:
+            return {}
+        newer = {key: cell for key, cell in flying.cells.items() if cell is not None}
+        newer.update(self._replacements)
+        for key in self._drops:
+            newer.pop(key, None)
+        return newer
+
+    def _reach_into_flying(self, touched: set[Address]) -> None:
+        flying = self.flying
+        for cell in self._suspending:
+            key = cell.key
+            if self.state.book.remove(key) is not None:
+                touched.add(key[0])
+            if flying is not None and (newer := flying.cells.get(key)) is not None:
+                flying._suspended[key] = cell
+                for session in newer.sessions:
+                    flying.sessions.setdefault(session.key, session)
+        if flying is None:
+            return
+        for key, cell in self._replacements.items():
+            flying.cells[key] = cell
+            self.state.rewrite[key] = None
+        if self.set_back:
+            flying.now = min(flying.now, self.now)
+        for key in self._drops:
+            flying._drop(key)
+
+    def _rewritten(self) -> list[Grant]:
+        """Rows that differ from what is visible, and can be put right now: no commit of theirs is awaited."""
+        flying = self.flying
+        newer = flying.cells if flying is not None else {}
+        self._rewriting = [key for key in self.state.rewrite if newer.get(key) is None]
+        cells = [self.state.book.get(key) for key in self._rewriting if key not in self.cells]
+        return [cell.grant for cell in cells if cell is not None]
+
+    def _drop(self, key: Key) -> None:
+        cell = self.cells.pop(key, None)
+        if cell is not None:
+            self._dropped[key] = len(self.changes)
+            self._suspended.pop(key, None)
+            for session in cell.sessions:
+                self.sessions.pop(session.key, None)
+
+    def _undone(self, number: int, change: Change) -> bool:
+        """Whether the grant that this change opened or renewed was closed from outside since."""
+        if not isinstance(change, Opened | Renewed):
+            return False
+        grant = change.grant
+        return number < self._dropped.get((grant.address, grant.user, grant.basis), 0)

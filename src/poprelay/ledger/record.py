@@ -1,0 +1,101 @@
+"""What the ledger and its store say to each other: one `Record` is one transaction, a `Snapshot` is all that is kept.
+
+The ledger is pure: it decides, and says in a `Record` what must become durable. The store writes a record as a whole or
+not at all, and applies its parts in the order in which they stand here; so a key that is both `gone` and in `grants`
+stays, and so does a session that is both closed and opened. Every part may be written twice without harm but `history`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from poprelay.model import Address, Closed, Grant, Instant, Opened, Revocation, SessionKey
+
+
+class OpenSession(msgspec.Struct, frozen=True, gc=False):
+    """A session that has begun and is not known to have ended, and the login grant (address, user) that it belongs to.
+
+    `at` is its login. There is one per key: where a server uses a key again, the later login has it.
+    """
+
+    key: SessionKey
+    address: Address
+    user: str
+    agent: str
+    at: Instant
+
+
+class Joined(msgspec.Struct, frozen=True, gc=False):
+    """Proof that this source shows, for this agent, host and service, logouts that can be joined to their logins."""
+
+    source: str
+    agent: str
+    host: str
+    service: str
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """One row of the history for all logins of one (address, user, reason) that were refused within one period.
+
+    (address, user, reason, first_at) names the row; `last_at` and `count` are what they are now, not what to add.
+    `agent` is that of the last one.
+    """
+
+    address: Address
+    user: str
+    reason: str
+    agent: str
+    first_at: Instant
+    last_at: Instant
+    count: int
+
+
+class Record(msgspec.Struct):
+    """All that one transaction writes, in the order of writing."""
+
+    gone: list[Grant] = []
+    """Grants as they were when closed. Delete the row of (address, user, basis) only if its `until` is not later than
+    the one here: so a renewal that was committed meanwhile is never lost."""
+    grants: list[Grant] = []
+    """Put: insert, or replace the row of the same (address, user, basis)."""
+    sessions_closed: list[SessionKey] = []
+    """Delete; some may not be there."""
+    sessions_opened: list[OpenSession] = []
+    """Put by key."""
+    joined: list[Joined] = []
+    """Insert unless there."""
+    revocations: list[Revocation] = []
+    """Put by id (its times may have been clamped)."""
+    revocations_gone: list[str] = []
+    """Ids to delete."""
+    history: list[Opened | Closed] = []
+    """Append, in this order. Renewals are only counted, in `Grant.renewals`."""
+    refusals: list[Refusal] = []
+    """Put by (address, user, reason, first_at)."""
+    crowds: dict[Address, bytes] = {}
+    """Put by address what the ledger remembers of a crowded address, opaque; b'' deletes."""
+    positions: dict[str, bytes] = {}
+    """Put by source's name, opaque."""
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write.
+
+        >>> Record().is_empty(), Record(positions={"mail.log": b"17"}).is_empty()
+        (True, False)
+        """
+        return not any(getattr(self, name) for name in self.__struct_fields__)
+
+
+class Snapshot(msgspec.Struct):
+    """All that the store holds but history: what the ledger starts from. The order of lists means nothing.
+
+    `refusals` need only be those with `first_at` within the last period (more do no harm): they let counting go on.
+    """
+
+    grants: list[Grant] = []
+    sessions: list[OpenSession] = []
+    joined: list[Joined] = []
+    revocations: list[Revocation] = []
+    refusals: list[Refusal] = []
+    crowds: dict[Address, bytes] = {}
+    positions: dict[str, bytes] = {}

@@ -1,0 +1,60 @@
+"""Sessions: what a login begins and a logout with the same key ends."""
+
+from __future__ import annotations
+
+from poprelay.ledger.book import Cell, Key, combination
+from poprelay.ledger.overlay import Overlay
+from poprelay.ledger.record import OpenSession
+from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS
+from poprelay.model import Instant, Login, Logout, SessionKey
+
+
+def opened(
+    overlay: Overlay, login: Login, key: Key, sessions: tuple[OpenSession, ...], at: Instant
+) -> tuple[OpenSession, ...]:
+    """The open sessions of a grant with that of this login; the oldest is forgotten where they would be too many."""
+    assert login.session is not None
+    name = SessionKey(login.origin.source, login.origin.host, login.service, login.session)
+    before = overlay.session(name)
+    if before is not None:
+        if (before.address, before.user) != key[:2]:
+            _leave(overlay, before)
+        sessions = without(sessions, name)
+    session = OpenSession(name, key[0], key[1], login.agent, at)
+    if len(sessions) >= UNPROVEN_SESSIONS:
+        joined = overlay.holding.joined
+        proven = combination(session) in joined
+        alike = sessions if proven else [other for other in sessions if combination(other) not in joined]
+        if len(alike) >= (OPEN_SESSIONS if proven else UNPROVEN_SESSIONS):
+            overlay.close_session(alike[0].key)
+            sessions = without(sessions, alike[0].key)
+    overlay.open_session(session)
+    return (*sessions, session)
+
+
+def ending(overlay: Overlay, logout: Logout) -> OpenSession | None:
+    """The open session that this logout ends: of the same key and agent, and with nothing that speaks against it."""
+    if logout.session is None:
+        return None
+    origin = logout.origin
+    session = overlay.session(SessionKey(origin.source, origin.host, logout.service, logout.session))
+    if session is None or session.agent != logout.agent:
+        return None
+    if logout.user is not None and logout.user != session.user:
+        return None
+    if logout.address is not None and overlay.state.key(logout.address) != session.address:
+        return None
+    return session
+
+
+def without(sessions: tuple[OpenSession, ...], key: SessionKey) -> tuple[OpenSession, ...]:
+    """The others."""
+    return tuple(session for session in sessions if session.key != key)
+
+
+def _leave(overlay: Overlay, session: OpenSession) -> None:
+    """The server has used its key again, so this session is over; when it ended nobody knows."""
+    key: Key = (session.address, session.user, "login")
+    cell = overlay.get(key)
+    if cell is not None:
+        overlay.put(key, Cell(cell.grant, without(cell.sessions, session.key)), new=False)

@@ -1,0 +1,214 @@
+"""The ledger made durable: one SQLite file, one transaction for all that belongs together.
+
+WAL and `synchronous = FULL`: what `commit` has returned for survives `kill -9` and power failure, and what it has not
+returned for is there as a whole or not at all. Whoever opens it must hold the ledger's lock (`poprelay.ledger.lock`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from poprelay.errors import StoreDamaged, StoreError
+from poprelay.ledger import history, schema, tables
+from poprelay.ledger.connection import connect, connect_to_read, reading, reporting
+from poprelay.ledger.damage import last_set_aside, set_aside
+from poprelay.ledger.files import create_private, sync_directory
+from poprelay.ledger.record import Record, Snapshot
+from poprelay.ledger.witness import Witness, last_witnessed
+from poprelay.model import Instant
+
+
+class SqliteStore:
+    """A ledger's file, open for writing. Blocks; used by one thread at a time."""
+
+    lost_at: Instant | None
+    """When a damaged ledger was set aside and this one begun in its place. Its revocations are lost, so a source that
+    has no position here must begin at its end, or a revoked spammer would come back."""
+    unchecked: bool
+    """Whether the file was once not closed properly, and not read as a whole since (`damage.check_whole`)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it; its directory must exist. Reads and checks all that decides who may relay.
+
+        Raises StoreDamaged if it cannot be believed (`open_or_set_aside` deals with that), and StoreError.
+        """
+        self.path = path = path.resolve()
+        witnessed = last_witnessed(path)
+        if not witnessed:
+            _create(path)
+        elif not path.exists():
+            raise StoreDamaged(f"the ledger {path} is gone", path=str(path))
+        self._closed = False
+        with closing(connect_to_read(path)) as look:  # closed after the other if that fails, so that the log stays
+            with reporting(path, "read"):
+                found = _believed(look, path, witnessed)
+            with reporting(path, "written"):
+                self._connection = connect(path)
+            try:
+                with reporting(path, "written"):
+                    schema.migrate(self._connection, None if found else last_set_aside(path))
+                with reporting(path, "read"):
+                    meta = schema.read_meta(look)
+                    self._ready: Snapshot | None = _snapshot(look)
+                self.lost_at = meta["lost_at"]
+                self.unchecked = bool(meta["unchecked"] or meta["open"])
+                with reporting(path, "written"):
+                    schema.write_meta(self._connection, open=1, unchecked=int(self.unchecked))
+            except BaseException:
+                self._connection.close()
+                raise
+        self._node: int = meta["node"]
+        self._seq: int = meta["seq"]
+        self._witness = Witness(path)
+
+    def load(self, refused_since: Instant = -math.inf) -> Snapshot:
+        """Everything that was committed; of the refusals those that were renewed since `refused_since`."""
+        with reporting(self.path, "read"):
+            snapshot, self._ready = self._ready or _snapshot(self._connection), None
+            snapshot.refusals = history.refusals(self._connection, refused_since)
+        return snapshot
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Write the records in this order, all or none; they are durable when it returns.
+
+        Raises StoreError; a later call may succeed again, but for StoreDamaged.
+        """
+        seq = self._seq
+        self._ready = None
+        try:
+            with reporting(self.path, "written"):
+                self._connection.execute("BEGIN IMMEDIATE")
+                for record in records:
+                    self._write(record)
+                schema.write_meta(self._connection, seq=self._next())
+                self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._seq = seq
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, StoreDamaged):
+                self.condemn()
+            raise
+        self._witness.write(self._node, self._seq)
+
+    def _write(self, record: Record) -> None:
+        to = self._connection
+        gone = [(grant.address, tables.raw(grant.user), grant.basis, grant.until) for grant in record.gone]
+        tables.GRANTS.drop(to, gone, "until")
+        tables.GRANTS.put(to, [tables.grant_row(grant, self._node, self._next()) for grant in record.grants])
+        tables.SESSIONS.drop(to, [tables.key_row(key) for key in record.sessions_closed])
+        tables.SESSIONS.put(to, [tables.session_row(session) for session in record.sessions_opened])
+        tables.JOINED.put(to, [tables.joined_row(joined) for joined in record.joined])
+        orders = [tables.revocation_row(order, self._node, self._next()) for order in record.revocations]
+        tables.REVOCATIONS.put(to, orders)
+        tables.REVOCATIONS.drop(to, [(name,) for name in record.revocations_gone])
+        history.append(to, record.history, self._node, self._next)
+        history.put_refusals(to, record.refusals, self._node, self._next)
+        tables.CROWDS.drop(to, [(address,) for address, crowd in record.crowds.items() if not crowd])
+        tables.CROWDS.put(to, [(address, crowd) for address, crowd in record.crowds.items() if crowd])
+        tables.POSITIONS.put(to, [(tables.raw(name), position) for name, position in record.positions.items()])
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def prune(self, before: Instant, most: int, step: int = 500) -> int:
+        """Forget up to `step` rows of history that are older than `before`, or beyond the `most` newest.
+
+        Returns how many were forgotten; 0 says that nothing is left to do. Raises StoreError.
+        """
+        with reporting(self.path, "written"):
+            return history.prune(self._connection, before, most, step)
+
+    def condemn(self) -> None:
+        """The file turned out to be damaged: whatever it looks like, let it be set aside when it is opened next."""
+        self._witness.condemn(self._node)
+
+    def checked(self) -> None:
+        """Remember that the whole file was found good."""
+        with reporting(self.path, "written"):
+            schema.write_meta(self._connection, unchecked=0)
+        self.unchecked = False
+
+    def close(self) -> None:
+        """Say in the file that it was closed, and close it; a second call does nothing. Raises StoreError."""
+        if self._closed:
+            return
+        self._closed = True
+        self._witness.close()
+        with reporting(self.path, "written"):
+            try:
+                schema.write_meta(self._connection, open=0)
+            finally:
+                self._connection.close()
+
+
+def open_or_set_aside(path: Path, now: Instant) -> tuple[SqliteStore, Path | None]:
+    """Open the ledger; a damaged one is set aside under the name that is returned, and an empty one begun.
+
+    The caller says so, and lets sources without a position begin at their end: see `SqliteStore.lost_at`.
+    """
+    try:
+        return SqliteStore(path), None
+    except StoreDamaged:
+        aside = set_aside(path.resolve(), now)
+        return SqliteStore(path), aside
+
+
+def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
+    """What the ledger holds now, for a command that finds no daemon, or beside one; nothing is written.
+
+    Raises StoreError if there is none, StoreDamaged if it cannot be believed, NotPermitted.
+    """
+    path = path.resolve()
+    witnessed = last_witnessed(path)  # before the reading, for the writer goes on
+    with reading(path) as connection:
+        connection.execute("BEGIN")
+        if _believed(connection, path, witnessed) < len(schema.MIGRATIONS):
+            raise StoreError(f"the ledger {path} is older than this program", remedy="start the daemon once")
+        snapshot = _snapshot(connection)
+        snapshot.refusals = history.refusals(connection, refused_since)
+    return snapshot
+
+
+def _snapshot(connection: sqlite3.Connection) -> Snapshot:
+    return Snapshot(
+        grants=tables.grants(connection),
+        sessions=tables.sessions(connection),
+        joined=tables.joined(connection),
+        revocations=tables.revocations(connection),
+        crowds=tables.crowds(connection),
+        positions=tables.positions(connection),
+    )
+
+
+def _believed(connection: sqlite3.Connection, path: Path, witnessed: tuple[int, int] | None) -> int:
+    """The version of the tables, 0 if there are none. Raises StoreDamaged if it is broken, or has lost changes."""
+    found = schema.version(connection, path)
+    if found:
+        schema.quick_check(connection, path)
+    meta = schema.read_meta(connection) if found else {}
+    if witnessed and (not found or (meta["node"] == witnessed[0] and meta["seq"] < witnessed[1])):
+        raise StoreDamaged(
+            f"the ledger {path} is damaged: its last changes are missing, or it was found broken", path=str(path)
+        )
+    return found
+
+
+def _create(path: Path) -> None:
+    """Make sure that there is a file, which only we may read."""
+    try:
+        if not path.exists():
+            os.close(create_private(path))
+            sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"the ledger {path} cannot be made: {error.strerror}",
+            remedy=f"the directory {path.parent} must exist and belong to the user that the daemon runs as",
+            path=str(path),
+        ) from error

@@ -1,0 +1,81 @@
+"""All that the ledger knows, as one value: what is visible, what refuses, and the one draft whose commit is awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from poprelay.address import widened
+from poprelay.ledger.book import Book, Key
+from poprelay.ledger.crowds import Crowd
+from poprelay.ledger.record import Refusal
+from poprelay.ledger.revocations import Revocations
+from poprelay.ledger.rules import Rules
+from poprelay.ledger.terms import Terms
+from poprelay.model import Address, Instant
+
+if TYPE_CHECKING:
+    from poprelay.ledger.overlay import Overlay
+
+RefusalKey: TypeAlias = tuple[Address, str, str]
+"""Address, user, reason."""
+
+REMEMBERED: Final = 65_536
+"""Rows of refused logins that are still counted on; beyond it the oldest are let go, and a new row begins."""
+
+_CACHE: Final = 16_384
+
+
+class State:
+    """Passed down to whatever decides; only `Overlay.close` and `Overlay.accept` change it."""
+
+    def __init__(self, terms: Terms, rules: Rules) -> None:
+        self.terms = terms
+        self.rules = rules
+        self.book = Book(terms.max_session)
+        self.revocations = Revocations(self.key)
+        self.crowds: dict[Address, Crowd] = {}
+        self.refusals: dict[RefusalKey, Refusal] = {}
+        self.flying: Overlay | None = None
+        """The draft that opens, from its first event until it is accepted, or given up for another."""
+        self.rewrite: dict[Key, None] = {}
+        """Grants that were shortened while another commit of theirs was awaited: their rows are put right by a later
+        record. Nothing depends on it: at start they are judged and shortened anyway."""
+        self._keys: dict[Address, Address] = {}
+
+    def replace(self, terms: Terms, rules: Rules) -> None:
+        """Take on another config; grants are judged by it when `Draft.rejudge` says so."""
+        rekeyed = terms.ipv6_prefix != self.terms.ipv6_prefix
+        self.terms = terms
+        self.rules = rules
+        self.book.holding.max_session = terms.max_session
+        self.book.reschedule()
+        if rekeyed:
+            self._keys.clear()
+            kept = list(self.revocations)
+            self.revocations = Revocations(self.key)
+            for revocation in kept:
+                self.revocations.add(revocation)
+
+    def key(self, address: Address) -> Address:
+        """What a grant of this address covers, and is found by: the address, or its IPv6 network."""
+        if self.terms.ipv6_prefix == 128 or ":" not in address or "/" in address:
+            return address
+        try:
+            return self._keys[address]
+        except KeyError:
+            if len(self._keys) >= _CACHE:
+                self._keys.clear()
+            key = self._keys[address] = widened(address, self.terms.ipv6_prefix)
+            return key
+
+    def remember(self, rows: dict[RefusalKey, Refusal], now: Instant) -> None:
+        """Go on counting refused logins from these rows."""
+        refusals = self.refusals
+        for key, row in rows.items():
+            refusals.pop(key, None)
+            refusals[key] = row
+        while refusals:
+            key = next(iter(refusals))
+            if len(refusals) <= REMEMBERED and refusals[key].last_at + self.terms.period > now:
+                return
+            del refusals[key]

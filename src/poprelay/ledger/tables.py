@@ -1,0 +1,189 @@
+"""What a row of each table is, both ways, and how many of them are written at a time.
+
+SQLite runs a statement without the interpreter's lock, and has to wait for it after each one while the event loop is
+busy. So rows are written many to a statement: with one row to each, a busy loop makes a commit 100 times slower.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from itertools import chain
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from poprelay.errors import StoreDamaged
+from poprelay.ledger.damage import seal
+from poprelay.ledger.record import Joined, OpenSession
+from poprelay.model import Address, Basis, Grant, Revocation, SessionKey
+
+Row: TypeAlias = tuple[Any, ...]
+
+MOST: Final = 256
+"""Rows in one statement at most, a power of two; what is left over goes in smaller powers of two."""
+
+
+class Table(NamedTuple):
+    """A table whose rows end with a seal; the first `key` columns are what names a row."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: int
+
+    def put(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Insert the rows, or replace those of the same key, in this order."""
+        write(connection, partial(_put, self), [(*row, seal(row)) for row in rows])
+
+    def drop(self, connection: sqlite3.Connection, keys: Sequence[Row], column: str = "") -> None:
+        """Delete the rows with these keys. Where a `column` is named, each key is followed by a number, and the row
+        stays if its column is above that."""
+        write(connection, partial(_drop, self, column), keys)
+
+    def rows(self, connection: sqlite3.Connection) -> Iterable[Row]:
+        """Every row, without its seal. Raises StoreDamaged where a seal is broken."""
+        for row in connection.execute(f"SELECT {', '.join(self.columns)}, seal FROM {self.name}"):  # noqa: S608  # ours
+            bare = row[:-1]
+            if seal(bare) != row[-1]:
+                raise StoreDamaged(f"a row of the ledger's table {self.name} is damaged", table=self.name)
+            yield bare
+
+
+META: Final = Table("meta", ("key", "value"), 1)
+GRANTS: Final = Table(
+    "grants",
+    ("address", "user", "basis", "opened", "until", "last_login", "seen", "span", "agent", "reason", "renewals",
+     "node", "seq"),
+    3,
+)  # fmt: skip
+SESSIONS: Final = Table("sessions", ("source", "host", "service", "session", "address", "user", "agent", "at"), 4)
+JOINED: Final = Table("joined", ("source", "agent", "host", "service"), 4)
+REVOCATIONS: Final = Table(
+    "revocations", ("id", "at", "by", "address", "user", "reason", "deny_until", "node", "seq"), 1
+)
+CROWDS: Final = Table("crowds", ("address", "crowd"), 1)
+POSITIONS: Final = Table("positions", ("source", "position"), 1)
+
+SEALED: Final = (META, GRANTS, SESSIONS, JOINED, REVOCATIONS, CROWDS, POSITIONS)
+"""All that decides who may relay; the history only tells."""
+
+
+def raw(text: str) -> bytes:
+    """Text that a log or a person wrote, as the bytes that it was."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def text(raw: bytes) -> str:
+    """The other way; bytes that are no UTF-8 become surrogates."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def grant_row(grant: Grant, node: int, seq: int) -> Row:
+    return (
+        grant.address, raw(grant.user), grant.basis, grant.opened, grant.until, grant.last_login, grant.seen,
+        grant.span, raw(grant.agent), raw(grant.reason), grant.renewals, node, seq,
+    )  # fmt: skip
+
+
+def grants(connection: sqlite3.Connection) -> list[Grant]:
+    """Every grant. Equal names and times are one object, for there may be a million."""
+    names: dict[bytes, str] = {}
+    bases: dict[str, Basis] = {"login": "login", "allow": "allow", "standing": "standing"}
+    spans: dict[float, float] = {}
+    found: list[Grant] = []
+    for row in GRANTS.rows(connection):
+        address, user, basis, opened, until, last_login, seen, span, agent, reason, renewals, _node, _seq = row
+        if last_login == opened:
+            last_login = opened
+        if seen == last_login:
+            seen = last_login
+        found.append(
+            Grant(
+                address, names.get(user) or names.setdefault(user, text(user)), bases[basis],
+                opened, until, last_login, seen, spans.setdefault(span, span),
+                names.get(agent) or names.setdefault(agent, text(agent)), text(reason), renewals,
+            )
+        )  # fmt: skip
+    return found
+
+
+def session_row(session: OpenSession) -> Row:
+    return (*key_row(session.key), session.address, raw(session.user), raw(session.agent), session.at)
+
+
+def key_row(key: SessionKey) -> Row:
+    return raw(key.source), raw(key.host), raw(key.service), raw(key.session)
+
+
+def sessions(connection: sqlite3.Connection) -> list[OpenSession]:
+    return [
+        OpenSession(
+            SessionKey(text(source), text(host), text(service), text(session)), address, text(user), text(agent), at
+        )
+        for source, host, service, session, address, user, agent, at in SESSIONS.rows(connection)
+    ]
+
+
+def joined_row(joined: Joined) -> Row:
+    return raw(joined.source), raw(joined.agent), raw(joined.host), raw(joined.service)
+
+
+def joined(connection: sqlite3.Connection) -> list[Joined]:
+    return [Joined(*map(text, row)) for row in JOINED.rows(connection)]
+
+
+def revocation_row(order: Revocation, node: int, seq: int) -> Row:
+    user = None if order.user is None else raw(order.user)
+    return order.id, order.at, raw(order.by), order.address, user, raw(order.reason), order.deny_until, node, seq
+
+
+def revocations(connection: sqlite3.Connection) -> list[Revocation]:
+    return [
+        Revocation(name, at, text(by), address, None if user is None else text(user), text(reason), deny_until)
+        for name, at, by, address, user, reason, deny_until, _node, _seq in REVOCATIONS.rows(connection)
+    ]
+
+
+def crowds(connection: sqlite3.Connection) -> dict[Address, bytes]:
+    return dict(CROWDS.rows(connection))
+
+
+def positions(connection: sqlite3.Connection) -> dict[str, bytes]:
+    return {text(source): position for source, position in POSITIONS.rows(connection)}
+
+
+def write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Row]) -> None:
+    """Carry out a statement for all rows, in this order; `statement(n)` is its text for n rows."""
+    start = 0
+    size = MOST
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        connection.execute(statement(size), list(chain.from_iterable(rows[start : start + size])))
+        start += size
+
+
+def values(width: int, count: int) -> str:
+    """The `VALUES` of a statement for `count` rows of `width` columns."""
+    return ", ".join([f"({', '.join('?' * width)})"] * count)
+
+
+@cache
+def _put(table: Table, count: int) -> str:
+    columns = (*table.columns, "seal")
+    news = ", ".join(f"{column} = excluded.{column}" for column in columns[table.key :])
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {values(len(columns), count)} "  # noqa: S608  # ours
+        f"ON CONFLICT DO UPDATE SET {news}"
+    )
+
+
+@cache
+def _drop(table: Table, column: str, count: int) -> str:
+    key = ", ".join(table.columns[: table.key])
+    if not column:
+        return f"DELETE FROM {table.name} WHERE ({key}) IN (VALUES {values(table.key, count)})"  # noqa: S608  # ours
+    return (
+        f"WITH gone ({key}, most) AS (VALUES {values(table.key + 1, count)}) "  # noqa: S608  # ours
+        f"DELETE FROM {table.name} WHERE ({key}) IN "
+        f"(SELECT {key} FROM gone CROSS JOIN {table.name} USING ({key}) WHERE {column} <= most)"
+    )

@@ -1,0 +1,97 @@
+"""Replacing a file whole: whoever reads it sees the old content or the new, never a part, whatever moment we die at."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from poprelay.errors import MapError
+
+NEW_FILE = 0o644
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else changed the file after it was read; read it again."""
+
+
+def temporary(name: str) -> str:
+    """The hidden name, in the same directory, under which this process prepares the file `name`."""
+    return f".{name}.{os.getpid()}.new"
+
+
+def sweep(path: Path) -> None:
+    """Remove what earlier processes left half prepared beside `path`."""
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new")
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names are all that is wanted
+        if leftover.fullmatch(name):
+            with suppress(FileNotFoundError):
+                (path.parent / name).unlink()
+
+
+def replace(path: Path, content: bytes, like: os.stat_result | None) -> None:
+    """Put `content` in the place of `path`, durably.
+
+    `like` is what the present file was when it was read: its owner, mode and extended attributes are kept as far as we
+    may; None where there was none. Raises ChangedMeanwhileError if that is no longer so, MapError if the disk does not
+    give back what was written, OSError.
+    """
+    fresh = path.with_name(temporary(path.name))
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    try:
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, NEW_FILE)
+        with os.fdopen(descriptor, "w+b") as file:
+            file.write(content)
+            file.flush()
+            if like is None:
+                os.fchmod(descriptor, NEW_FILE)
+            else:
+                _liken(path, fresh, like)
+            os.fsync(descriptor)
+            file.seek(0)
+            if file.read() != content:
+                raise MapError(f"{fresh} does not read back as it was written", remedy="check the disk")
+        if _differs(path, like):
+            raise ChangedMeanwhileError
+        fresh.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
+    sync_directory(path.parent)
+
+
+def _liken(path: Path, fresh: Path, like: os.stat_result) -> None:
+    with suppress(PermissionError):  # only root gives files away; the group may still be ours to set
+        os.chown(fresh, -1, like.st_gid)
+        os.chown(fresh, like.st_uid, -1)
+    try:
+        shutil.copystat(path, fresh)
+    except FileNotFoundError as error:
+        raise ChangedMeanwhileError from error
+    os.utime(fresh)
+
+
+def _differs(path: Path, like: os.stat_result | None) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return like is not None
+    return like is None or identity(there) != identity(like)
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes when another file takes the place, or another program writes."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,213 @@
+"""An LMDB file, opened as Postfix opens it, and changed in place under the lock that Postfix takes.
+
+Postfix (dict_lmdb.c, slmdb.c) opens `PATH.lmdb` with MDB_NOSUBDIR and MDB_NOLOCK, keeps its records in the unnamed
+database, and guards every lookup by fcntl(F_SETLKW, F_RDLCK) on the whole data file, every update by F_WRLCK. So do we.
+LMDB's own lock file would interlock with nothing. The file must be of LMDB 0.9's format: Postfix, linked with 0.9,
+calls one of 1.0 "not an LMDB file".
+
+A POSIX lock belongs to the process and the file: it is dropped as soon as the process closes *any* descriptor of that
+file. Therefore one environment for a file in a process, and the lock's descriptor is closed only with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import lmdb
+from lmdb import verify
+
+from poprelay.errors import MapError
+from poprelay.maps import atomic
+
+T = TypeVar("T")
+
+_FORMAT: Final = 0
+"""LMDB's major version, whose file format is used."""
+FIRST_SIZE = 16 << 20
+"""Bytes of address space at first, Postfix's own default (lmdb_map_size); doubled as needed. The file is smaller."""
+_PAUSE: Final = 0.0001
+"""Seconds between two attempts to lock. The kernel lets new readers pass a waiting writer, so we must come often."""
+
+
+class Environment:
+    """One open LMDB file. Every method may raise lmdb.Error and OSError."""
+
+    def __init__(self, path: Path, lock_wait: float) -> None:
+        """Open `path`, created empty if it is missing. `lock_wait`: seconds to wait at most for another's lock."""
+        self.path = path
+        self._lock_wait = lock_wait
+        if not path.exists():
+            _create(path)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._size = 0
+        """Bytes that the file had when we last looked; LMDB never shortens a file."""
+        try:
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                raise MapError(f"{path} is not a regular file", remedy=_remedy(path))
+            self._env = _open(path)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        try:
+            if not self.is_current():
+                raise MapError(f"{path} was replaced while it was opened")
+            self._require_whole()
+            self.version = self._latest()
+            """The number of the last transaction that we have seen; another's makes it higher."""
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._env.close()
+        os.close(self._descriptor)
+
+    def is_current(self) -> bool:
+        """Whether the path still names the file that is open here."""
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return False
+        here = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+    def disturbed(self) -> bool:
+        """Whether another program has written since our last look."""
+        self._require_length()
+        return self._latest() != self.version
+
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """Every record, at one moment."""
+
+        def read() -> list[tuple[bytes, bytes]]:
+            with self._env.begin() as transaction:
+                return list(transaction.cursor())
+
+        with self._locked(fcntl.LOCK_SH):
+            self._require_length()
+            found = self._with_room(read)
+            self.version = self._latest()
+            return found
+
+    def update(self, removed: Sequence[tuple[bytes, bytes | None]], put: Sequence[tuple[bytes, bytes]]) -> bool:
+        """In one durable transaction remove keys, each unless its value is the one beside it, then put records.
+
+        Returns whether another program has written since our last look.
+        """
+
+        def write() -> None:
+            with self._env.begin(write=True) as transaction:
+                for key, unless in removed:
+                    if unless is None or transaction.get(key) != unless:
+                        transaction.delete(key)
+                for key, value in put:
+                    transaction.put(key, value)
+
+        with self._locked(fcntl.LOCK_EX):
+            disturbed = self.disturbed()
+            self._with_room(write)
+            self.version = self._latest()
+            self._size = os.fstat(self._descriptor).st_size
+            return disturbed
+
+    def _latest(self) -> int:
+        return int(self._env.info()["last_txnid"])
+
+    def _with_room(self, work: Callable[[], T]) -> T:
+        """Do `work` again with more address space as long as it does not suffice, for us or for another writer."""
+        while True:
+            try:
+                return work()
+            except lmdb.MapFullError:
+                self._env.set_mapsize(2 * self._env.info()["map_size"])
+            except lmdb.MapResizedError:
+                self._env.set_mapsize(0)
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        """Hold Postfix's lock. It reads for microseconds, so we ask again and again rather than hang in the kernel."""
+        deadline = time.monotonic() + self._lock_wait
+        while True:
+            try:
+                fcntl.lockf(self._descriptor, kind | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN):
+                    raise
+                if time.monotonic() >= deadline:
+                    raise MapError(
+                        f"{self.path} has been locked by another program for {self._lock_wait:g} s",
+                        remedy=f"see who holds it: fuser -v {self.path}",
+                    ) from error
+            time.sleep(_PAUSE)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    def _require_length(self) -> None:
+        """Touching a mapped page beyond the end of the file would kill the process (SIGBUS)."""
+        size = os.fstat(self._descriptor).st_size
+        if size < self._size:
+            raise MapError(f"{self.path} was truncated", remedy=_remedy(self.path))
+        self._size = size
+
+    def _require_whole(self) -> None:
+        """Refuse a file that was cut short.
+
+        LMDB need not write the last pages that it counts, so a file that looks short is gone through page by page.
+        """
+        self._require_length()
+        if self._size < (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]:
+            with self._locked(fcntl.LOCK_SH):
+                findings = verify.verify(str(self.path))  # type: ignore[no-untyped-call] # it has no stub
+            if findings:
+                raise MapError(f"{self.path} is damaged: {findings[0]}", remedy=_remedy(self.path))
+
+
+def _open(path: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(
+            str(path),
+            map_size=FIRST_SIZE,
+            subdir=False,
+            lock=False,
+            max_dbs=0,
+            mode=atomic.NEW_FILE,
+            readahead=False,
+            lib_version=_FORMAT,
+        )
+    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+        raise MapError(f"{path} is no LMDB 0.9 file, or a damaged one", remedy=_remedy(path)) from error
+
+
+def _remedy(path: Path) -> str:
+    return f"move {path} away; a new one is made at once"
+
+
+def _create(path: Path) -> None:
+    """Make an empty file. It appears under its name only when it is complete: an MTA may be waiting for it."""
+    fresh = path.with_name(atomic.temporary(path.name))
+    atomic.sweep(path)
+    try:
+        _open(fresh).close()
+        fresh.chmod(atomic.NEW_FILE)
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):  # then somebody else has just made it
+            path.hardlink_to(fresh)
+    finally:
+        with suppress(FileNotFoundError):
+            fresh.unlink()
+    atomic.sync_directory(path.parent)

@@ -1,0 +1,106 @@
+"""The service for `check_policy_service unix:poprelay/policy` in Postfix.
+
+It stands before `reject_unauth_destination`, where whoever it permits may relay. So the decision is one pure function,
+it has three results, and the bytes that are sent are made from nothing else.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Final, Self
+
+from poprelay.clock import Clock
+from poprelay.config.section import Section
+from poprelay.model import Allowed, Instant, Outcome, Unavailable
+from poprelay.services import Find
+from poprelay.services.asking import Asking
+from poprelay.services.listener import Door
+from poprelay.services.server import Server
+from poprelay.wire import Bad
+from poprelay.wire.policy import Action, Delegated, Policy, reply
+
+
+def decide(request: Delegated, allowed: Outcome, now: Instant) -> Action:  # noqa: ARG001 - see the docstring
+    """What Postfix shall do with `request`, whose client's address is `allowed` or not.
+
+    Only at RCPT is there a recipient to relay to, so only there does a live grant permit. At the other stages (CONNECT,
+    EHLO, MAIL, DATA, VRFY, …) an OK would skip checks that have nothing to do with relaying, or repeat an answer that
+    was already given: DUNNO. 'Cannot tell' is DEFER_IF_REJECT at every stage, for it permits nothing at any.
+    That a grant is live has been judged by the ledger; `now` is for decisions about the request itself.
+    """
+    match allowed:
+        case Unavailable():
+            return Action.DEFER_IF_REJECT
+        case Allowed(grants) if grants and request.state == "RCPT":
+            return Action.OK
+        case _:
+            return Action.DUNNO
+
+
+IDLE: Final = 330.0
+"""Seconds: a little more than `smtpd_policy_service_max_idle`, for Postfix waits a second before it asks again."""
+_WORDS: Final = {Action.OK: "found", Action.DUNNO: "absent", Action.DEFER_IF_REJECT: "unavailable"}
+
+
+class PolicyService:
+    """Answers policy requests."""
+
+    def __init__(self, door: Door) -> None:
+        self.name = f"policy {door.listen}"
+        self._door = door
+        self._clock = Clock()
+        self._asking: Asking | None = None
+        self._server: Server | None = None
+
+    @classmethod
+    def from_section(cls, section: Section) -> Self:
+        """Reads `listen mode group max_connections idle`."""
+        return cls(Door.from_section(section, idle=IDLE))
+
+    async def start(self, find: Find, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen and answer. Raises ServiceError."""
+        asking = Asking(self.name, find)
+        server = Server(self.name, self._door, lambda: PolicyDialogue(asking, self._clock))
+        await server.start(sockets)
+        self._asking, self._server = asking, server
+
+    async def stop(self) -> None:
+        """Stop listening, answer what has come, close, and remove the unix socket."""
+        if self._server is not None:
+            await self._server.stop()
+
+    def counts(self) -> dict[str, int]:
+        """Answers by outcome, refused peers by reason, open connections."""
+        if self._asking is None or self._server is None:
+            return {}
+        return {**self._asking.tally.counts(), **self._server.counts()}
+
+
+class PolicyDialogue:
+    """What one peer asks and is told. Trouble gets no reply, as the protocol wants."""
+
+    __slots__ = ("_asking", "_clock", "_engine", "refused")
+
+    def __init__(self, asking: Asking, clock: Clock) -> None:
+        self._asking = asking
+        self._clock = clock
+        self._engine = Policy()
+        self.refused: Bad | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the beginning of a request has come, and its end has not."""
+        return self._engine.partial
+
+    def receive(self, data: bytes) -> bytes:
+        """The replies to the requests that `data` completes."""
+        replies: list[bytes] = []
+        for request in self._engine.feed(data):
+            if isinstance(request, Bad):
+                self.refused = request
+                break
+            action = decide(request, self._asking.outcome(request.client_address), self._clock.now())
+            self._asking.tally.add(_WORDS[action])
+            replies.append(reply(action))
+        return b"".join(replies)

@@ -1,0 +1,252 @@
+"""A ledger as a daemon drives it, with a clock to turn and, in place of a store, the rows that it would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from poprelay.ledger.draft import Draft
+from poprelay.ledger.ledger import Ledger, Terms
+from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
+from poprelay.ledger.rules import Rules, RuleTerms
+from poprelay.model import (
+    Absent,
+    Address,
+    Allowed,
+    Change,
+    Closed,
+    Event,
+    Grant,
+    GrantKey,
+    Instant,
+    Login,
+    Logout,
+    Opened,
+    Origin,
+    Refused,
+    Revocation,
+    SessionKey,
+)
+
+START = 1_700_000_000.0
+MINUTE = 60.0
+HOUR = 3600.0
+PERIOD = 30 * MINUTE
+HOME = Address("9.9.9.9")
+OFFICE = Address("8.8.4.4")
+EVERYTHING_GLOBAL = Rules(RuleTerms())
+
+
+class Rows:
+    """What the store holds after some records."""
+
+    def __init__(self) -> None:
+        self.grants: dict[GrantKey, Grant] = {}
+        self.sessions: dict[SessionKey, OpenSession] = {}
+        self.joined: set[Joined] = set()
+        self.revocations: dict[str, Revocation] = {}
+        self.refusals: dict[tuple[str, str, str, Instant], Refusal] = {}
+        self.crowds: dict[Address, bytes] = {}
+        self.positions: dict[str, bytes] = {}
+        self.history: list[Opened | Closed] = []
+
+    def write(self, record: Record) -> None:
+        for grant in record.gone:
+            row = self.grants.get(grant.key)
+            if row is not None and row.until <= grant.until:
+                del self.grants[grant.key]
+        self.grants.update((grant.key, grant) for grant in record.grants)
+        for key in record.sessions_closed:
+            self.sessions.pop(key, None)
+        self.sessions.update((session.key, session) for session in record.sessions_opened)
+        self.joined.update(record.joined)
+        self.revocations.update((revocation.id, revocation) for revocation in record.revocations)
+        for name in record.revocations_gone:
+            self.revocations.pop(name, None)
+        self.history += record.history
+        self.refusals.update(((row.address, row.user, row.reason, row.first_at), row) for row in record.refusals)
+        self.crowds.update(record.crowds)
+        for address in [address for address, packed in self.crowds.items() if not packed]:
+            del self.crowds[address]
+        self.positions.update(record.positions)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            grants=list(self.grants.values()),
+            sessions=list(self.sessions.values()),
+            joined=list(self.joined),
+            revocations=list(self.revocations.values()),
+            refusals=list(self.refusals.values()),
+            crowds=dict(self.crowds),
+            positions=dict(self.positions),
+        )
+
+
+class Desk:
+    """One ledger, one clock, one store. Without other rules, every global address is good."""
+
+    def __init__(self, rules: Rules = EVERYTHING_GLOBAL, *, period: float = PERIOD, **terms: int) -> None:
+        self.now: Instant = START
+        self.rows = Rows()
+        self.ledger = Ledger(Terms(period=period, **terms), rules)
+        self.stale = 0
+        self.touched: set[Address] = set()
+        self._ids = count(1)
+
+    def do(self, order: Callable[[Draft], None]) -> list[Change]:
+        """Draft, take away, commit, show."""
+        draft = self.ledger.draft(self.now)
+        order(draft)
+        self.touched = self.ledger.close(draft)
+        self.rows.write(draft.record({}))
+        self.touched |= self.ledger.accept(draft)
+        self.stale += draft.stale
+        return draft.changes
+
+    def take(self, *events: Event, read_at: Instant | None = None) -> list[Change]:
+        """One batch, just read unless `read_at` says otherwise."""
+        return self.do(lambda draft: fill(draft, events, self.now if read_at is None else read_at))
+
+    def login(
+        self,
+        user: str = "ann",
+        address: Address = HOME,
+        *,
+        at: Instant | None = None,
+        read_at: Instant | None = None,
+        session: str | None = None,
+        tls: bool | None = True,
+    ) -> list[Change]:
+        event = login(user, address, at=self.now if at is None else at, session=session, tls=tls)
+        return self.take(event, read_at=read_at)
+
+    def logout(self, session: str, *, at: Instant | None = None, read_at: Instant | None = None) -> list[Change]:
+        return self.take(logout(session, at=self.now if at is None else at), read_at=read_at)
+
+    def revoke(
+        self,
+        address: Address | None = None,
+        user: str | None = None,
+        *,
+        at: Instant | None = None,
+        deny: float | None = None,
+    ) -> list[Change]:
+        revocation = self.revocation(address, user, at=at, deny=deny)
+        return self.do(lambda draft: draft.revoke(revocation))
+
+    def revocation(
+        self,
+        address: Address | None = None,
+        user: str | None = None,
+        *,
+        at: Instant | None = None,
+        deny: float | None = None,
+    ) -> Revocation:
+        return Revocation(
+            id=f"r{next(self._ids)}",
+            at=self.now if at is None else at,
+            by="root",
+            address=address,
+            user=user,
+            reason="",
+            deny_until=None if deny is None else self.now + deny,
+        )
+
+    def allow(
+        self, address: Address = HOME, user: str = "", *, span: float | None = None, force: bool = False
+    ) -> list[Change]:
+        return self.do(lambda draft: draft.allow(address, user, span=span, by="root", reason="why", force=force))
+
+    def stand(self, *wanted: tuple[Address, str, str]) -> list[Change]:
+        return self.do(lambda draft: draft.stand(wanted))
+
+    def expire(self) -> list[Change]:
+        return self.do(lambda draft: draft.expire())
+
+    def restart(self, rules: Rules | None = None, terms: Terms | None = None) -> list[Change]:
+        """As after a crash: what was not committed is lost."""
+        self.ledger = Ledger(terms or self.ledger.terms, rules or self.ledger.rules)
+        self.ledger.load(self.rows.snapshot(), self.now)
+        return self.do(lambda draft: draft.rejudge())
+
+    def reload(self, rules: Rules | None = None, terms: Terms | None = None) -> list[Change]:
+        self.ledger.replace(terms or self.ledger.terms, rules or self.ledger.rules)
+        return self.do(lambda draft: draft.rejudge())
+
+    def users(self, address: Address = HOME) -> set[str]:
+        """Whose live grants the address has now."""
+        match self.ledger.find(address, self.now):
+            case Allowed(grants):
+                return {grant.user for grant in grants}
+            case Absent():
+                return set()
+            case outcome:
+                raise AssertionError(outcome)
+
+    def allowed(self, address: Address = HOME) -> bool:
+        return bool(self.users(address))
+
+    def grant(self, user: str = "ann", address: Address = HOME) -> Grant:
+        """The one live grant of this user there."""
+        (found,) = (grant for grant in self.ledger.grants(self.now) if (grant.user, grant.address) == (user, address))
+        return found
+
+    def ends(self, user: str = "ann", address: Address = HOME) -> float:
+        """In how many seconds that grant ends."""
+        return self.ledger.ends(self.grant(user, address)) - self.now
+
+    def prove(self) -> None:
+        """Let the source show one logout that is joined to its login."""
+        self.login("proof", OFFICE, session="proof")
+        self.logout("proof")
+        self.revoke(OFFICE, "proof", at=self.now - HOUR)
+
+
+def fill(draft: Draft, events: Iterable[Event], read_at: Instant) -> None:
+    for event in events:
+        if isinstance(event, Login):
+            draft.login(event, read_at)
+        else:
+            draft.logout(event, read_at)
+
+
+def login(
+    user: str = "ann",
+    address: Address = HOME,
+    *,
+    at: Instant,
+    session: str | None = None,
+    tls: bool | None = True,
+    service: str = "imap",
+    host: str = "mx",
+    source: str = "mail.log",
+    agent: str = "dovecot",
+) -> Login:
+    return Login(at, user, address, service, tls, session, agent, Origin(source, host))
+
+
+def logout(
+    session: str | None,
+    *,
+    at: Instant,
+    user: str | None = None,
+    address: Address | None = None,
+    service: str = "imap",
+    host: str = "mx",
+    source: str = "mail.log",
+    agent: str = "dovecot",
+) -> Logout:
+    return Logout(at, user, address, service, session, agent, Origin(source, host))
+
+
+def said(changes: Iterable[Change]) -> list[str]:
+    """What happened, in short: 'opened ann', 'closed ann expired', 'refused eve denied'."""
+    words = []
+    for change in changes:
+        if isinstance(change, Refused):
+            words.append(f"refused {change.user} {change.reason}")
+        elif isinstance(change, Closed):
+            words.append(f"closed {change.grant.user} {change.reason}")
+        else:
+            words.append(f"{type(change).__name__.lower()} {change.grant.user}")
+    return words

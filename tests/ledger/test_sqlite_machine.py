@@ -1,0 +1,105 @@
+"""The store against a model of ten lines: whatever is committed is there, after a crash as after closing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from poprelay.ledger.record import OpenSession, Record
+from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside
+from poprelay.model import Address, Basis, Grant, GrantKey, SessionKey
+
+addresses = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]).map(Address)
+users = st.sampled_from(["ann", "bob", "\udcff\x00"])
+bases: st.SearchStrategy[Basis] = st.sampled_from(["login", "allow", "standing"])
+times = st.floats(allow_nan=False)
+grants = st.builds(
+    Grant, address=addresses, user=users, basis=bases, opened=times, until=times, last_login=times, seen=times,
+    span=times, agent=users, reason=users, renewals=st.integers(0, 2**62),
+)  # fmt: skip
+keys = st.builds(SessionKey, source=users, host=users, service=users, session=users)
+sessions = st.builds(OpenSession, key=keys, address=addresses, user=users, agent=users, at=times)
+records = st.builds(
+    Record,
+    gone=st.lists(grants, max_size=3),
+    grants=st.lists(grants, max_size=3),
+    sessions_closed=st.lists(keys, max_size=2),
+    sessions_opened=st.lists(sessions, max_size=2),
+    crowds=st.dictionaries(addresses, st.binary(max_size=2), max_size=2),
+    positions=st.dictionaries(users, st.binary(max_size=3), max_size=2),
+)
+
+
+class Model:
+    def __init__(self) -> None:
+        self.grants: dict[GrantKey, Grant] = {}
+        self.sessions: dict[SessionKey, OpenSession] = {}
+        self.crowds: dict[Address, bytes] = {}
+        self.positions: dict[str, bytes] = {}
+
+    def commit(self, record: Record) -> None:
+        for gone in record.gone:
+            if gone.key in self.grants and self.grants[gone.key].until <= gone.until:
+                del self.grants[gone.key]
+        self.grants |= {grant.key: grant for grant in record.grants}
+        self.sessions = {key: one for key, one in self.sessions.items() if key not in record.sessions_closed}
+        self.sessions |= {one.key: one for one in record.sessions_opened}
+        self.crowds = {key: crowd for key, crowd in (self.crowds | record.crowds).items() if crowd}
+        self.positions |= record.positions
+
+
+class StoreMachine(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.directory = Path(tempfile.mkdtemp())
+        self.path = self.directory / "0" / "ledger.db"
+        self.path.parent.mkdir()
+        self.store = SqliteStore(self.path)
+        self.model = Model()
+
+    @rule(group=st.lists(records, min_size=1, max_size=3))
+    def commit(self, group: list[Record]) -> None:
+        self.store.commit(group)
+        for record in group:
+            self.model.commit(record)
+
+    @rule()
+    def close_and_open(self) -> None:
+        self.store.close()
+        self._open()
+
+    @rule()
+    def crash(self) -> None:
+        """What lies on the disk while the store is open is what a killed daemon leaves."""
+        image = self.directory / str(int(self.path.parent.name) + 1)
+        shutil.copytree(self.path.parent, image)
+        self.store.close()
+        self.path = image / "ledger.db"
+        self._open()
+        assert self.store.unchecked
+
+    def _open(self) -> None:
+        self.store, aside = open_or_set_aside(self.path, 0.0)
+        assert aside is None
+
+    @invariant()
+    def holds_what_was_committed(self) -> None:
+        snapshot = self.store.load()
+        assert {grant.key: grant for grant in snapshot.grants} == self.model.grants
+        assert {one.key: one for one in snapshot.sessions} == self.model.sessions
+        assert (snapshot.crowds, snapshot.positions) == (self.model.crowds, self.model.positions)
+
+    def teardown(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.directory)
+
+
+TestStore = StoreMachine.TestCase
+TestStore.settings = settings(
+    max_examples=30, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,259 @@
+"""'Time' in the ledger's section of the design."""
+
+from __future__ import annotations
+
+import pytest
+from ledger.desk import EVERYTHING_GLOBAL, HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, said
+
+from poprelay.ledger.ledger import Ledger, Terms
+from poprelay.ledger.record import Snapshot
+from poprelay.ledger.terms import SLACK
+from poprelay.model import Absent, Grant
+
+
+def test_a_login_opens_its_address_for_one_period() -> None:
+    desk = Desk()
+    assert said(desk.login()) == ["opened ann"]
+    assert desk.grant() == Grant(
+        HOME, "ann", "login", START, START + PERIOD, START, START, PERIOD, "dovecot", reason="", renewals=0
+    )
+    desk.now += PERIOD - 0.001
+    assert desk.allowed()
+    desk.now += 0.001
+    assert not desk.allowed()
+
+
+def test_the_period_runs_from_the_login_where_its_line_is_read_later() -> None:
+    desk = Desk()
+    desk.login(at=START - 10 * MINUTE, read_at=START)
+    assert desk.ends() == 20 * MINUTE
+
+
+def test_the_period_runs_from_the_first_reading_where_the_stamp_lies_after_it() -> None:
+    desk = Desk()
+    desk.login(at=START + HOUR, read_at=START)
+    assert desk.ends() == PERIOD
+
+
+def test_reading_again_changes_nothing_because_the_first_reading_is_stored_with_the_event() -> None:
+    desk = Desk()
+    event = login(at=START + HOUR)
+    desk.take(event, read_at=START)
+    desk.now += 10 * MINUTE
+    desk.take(event, read_at=START)
+    assert desk.ends() == 20 * MINUTE
+
+
+def test_a_renewal_extends_the_grant_and_is_counted_on_it() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += 10 * MINUTE
+    assert said(desk.login()) == ["renewed ann"]
+    assert desk.ends() == PERIOD
+    assert (desk.grant().renewals, desk.grant().opened, desk.grant().last_login) == (1, START, desk.now)
+
+
+def test_a_shorter_login_never_shortens_a_grant() -> None:
+    desk = Desk()
+    desk.login()
+    desk.login(at=START - 20 * MINUTE)
+    assert desk.ends() == PERIOD
+    assert desk.grant().last_login == START
+
+
+def test_a_login_older_than_its_period_opens_nothing_and_is_only_counted() -> None:
+    desk = Desk()
+    assert desk.login(at=START - PERIOD) == []
+    assert not desk.allowed()
+    assert desk.stale == 1
+    assert desk.rows.refusals == {}
+
+
+def test_a_login_older_than_its_period_renews_nothing_either() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += 10 * MINUTE
+    assert desk.login(at=desk.now - PERIOD, session="old") == []
+    assert desk.ledger.open_sessions(desk.grant().key) == 0
+
+
+def test_a_stamp_in_the_future_counts_as_skew() -> None:
+    draft = Desk().ledger.draft(START)
+    draft.login(login(at=START + 1), START)
+    draft.login(login(at=START), START)
+    assert draft.skewed == 1
+
+
+def test_whether_a_grant_is_live_is_decided_at_the_moment_of_asking_without_any_timer() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += PERIOD
+    assert not desk.allowed()
+    assert list(desk.ledger.grants(desk.now)) == []
+    assert desk.ledger.entry(HOME, desk.now) is None
+    assert len(desk.ledger) == 1
+
+
+def test_the_timer_wakes_at_the_very_instant_of_expiry() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += MINUTE
+    desk.login("bob", OFFICE)
+    assert desk.ledger.next_end() == START + PERIOD
+    desk.now = START + PERIOD
+    assert said(desk.expire()) == ["closed ann expired"]
+    assert desk.touched == {HOME}
+    assert desk.ledger.next_end() == START + PERIOD + MINUTE
+
+
+def test_expiry_is_dated_when_the_grant_ended_not_when_somebody_looked() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += 5 * HOUR
+    (change,) = desk.expire()
+    assert change.at == START + PERIOD
+
+
+def test_renewing_moves_the_next_end_and_many_renewals_do_not_fill_the_schedule() -> None:
+    desk = Desk()
+    for _ in range(500):
+        desk.now += 1
+        desk.login()
+    assert desk.ledger.next_end() == START + 500 + PERIOD
+    desk.now += 1
+    assert desk.expire() == []
+
+
+def test_the_next_end_costs_little_at_once_even_after_very_many_renewals() -> None:
+    desk = Desk(max_addresses_per_user=10_000)
+    first = [login(f"u{number}", at=START) for number in range(150)]
+    desk.take(*first, *(login(f"v{number}", OFFICE, at=START) for number in range(190)))
+    desk.now += MINUTE
+    desk.take(*(login(event.user, event.address, at=desk.now) for event in first))
+    end = desk.ledger.next_end()
+    assert end is not None
+    assert end <= START + PERIOD
+
+
+def test_find_never_returns_a_dead_grant_beside_a_live_one() -> None:
+    desk = Desk()
+    desk.login("ann")
+    desk.now += 20 * MINUTE
+    desk.login("bob")
+    assert desk.users() == {"ann", "bob"}
+    desk.now += 10 * MINUTE
+    assert desk.users() == {"bob"}
+
+
+def test_a_login_after_the_end_opens_anew_even_if_nobody_had_looked() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now += PERIOD
+    assert said(desk.login()) == ["closed ann expired", "opened ann"]
+    assert desk.grant().opened == desk.now
+    assert said(desk.rows.history) == ["opened ann", "closed ann expired", "opened ann"]
+
+
+def test_a_grant_with_more_time_left_than_its_longest_allowed_span_is_not_live() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now = START - SLACK
+    assert desk.allowed()
+    desk.now = START - SLACK - 1
+    assert not desk.allowed()
+    assert desk.expire() == []
+
+
+def test_a_grant_by_hand_has_its_own_longest_span() -> None:
+    desk = Desk()
+    desk.allow(span=5 * HOUR)
+    assert desk.allowed()
+    desk.now -= HOUR
+    assert not desk.allowed()
+
+
+def test_the_longest_span_of_a_held_grant_is_max_session() -> None:
+    desk = Desk()
+    desk.prove()
+    desk.login(session="s")
+    desk.now -= MINUTE
+    assert not desk.allowed()
+
+
+def test_after_a_step_back_until_is_clamped_to_now_plus_period() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now -= HOUR
+    assert not desk.allowed()
+    assert desk.do(lambda draft: draft.clamp()) == []
+    assert desk.touched == {HOME}
+    assert desk.ends() == PERIOD
+    assert desk.grant().opened == desk.grant().seen == desk.grant().last_login == desk.now
+    assert desk.rows.grants == {desk.grant().key: desk.grant()}
+    assert desk.ledger.next_end() == desk.now + PERIOD
+
+
+def test_after_a_step_back_a_held_grant_is_clamped_too() -> None:
+    desk = Desk()
+    desk.prove()
+    desk.login(session="s")
+    desk.now -= HOUR
+    desk.do(lambda draft: draft.clamp())
+    assert desk.ends() == 24 * HOUR
+
+
+def test_after_a_step_back_revocation_times_are_clamped_to_now() -> None:
+    desk = Desk()
+    desk.revoke(HOME, deny=HOUR)
+    desk.now -= 2 * HOUR
+    desk.do(lambda draft: draft.clamp())
+    (revocation,) = desk.ledger.revocations()
+    assert (revocation.at, revocation.deny_until) == (desk.now, desk.now + HOUR)
+    assert list(desk.rows.revocations.values()) == [revocation]
+
+
+def test_after_a_step_back_standing_grants_stand() -> None:
+    desk = Desk()
+    desk.stand((HOME, "printer", ""))
+    desk.now -= HOUR
+    desk.do(lambda draft: draft.clamp())
+    assert desk.allowed()
+
+
+def test_a_clock_that_was_set_back_while_we_were_down_is_noticed_at_start() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now -= HOUR
+    desk.restart()
+    assert desk.ends() == PERIOD
+
+
+def test_a_login_that_meets_a_grant_from_the_future_opens_anew() -> None:
+    desk = Desk()
+    desk.login()
+    desk.now -= HOUR
+    assert said(desk.login()) == ["closed ann clock", "opened ann"]
+    assert desk.ends() == PERIOD
+
+
+def test_a_login_read_before_a_step_back_cannot_reach_beyond_one_period() -> None:
+    desk = Desk()
+    desk.now -= HOUR
+    desk.login(at=START, read_at=START)
+    assert desk.ends() == PERIOD
+
+
+@pytest.mark.parametrize("now", [START, START + 1e-3, START + 0.3, START + 1 / 3])
+def test_a_grant_is_live_from_its_first_instant_whatever_rounding_does(now: float) -> None:
+    for period in (1.1, 30.7, 1800.0, 604_800.0):
+        desk = Desk(period=period)
+        desk.now = now
+        desk.login()
+        assert desk.allowed()
+
+
+def test_an_empty_ledger_has_nobody_and_no_next_end() -> None:
+    ledger = Ledger(Terms(period=PERIOD), EVERYTHING_GLOBAL)
+    ledger.load(Snapshot(), START)
+    assert ledger.find(HOME, START) == Absent()
+    assert ledger.next_end() is None

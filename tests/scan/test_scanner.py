@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import builtins
+import socket
+import time
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NoReturn
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poprelay.agents import catalog
+from poprelay.agents.base import Agent
+from poprelay.model import Login, Origin
+from poprelay.scan import Scanner
+from poprelay.scan.scanner import LINE_LIMIT
+
+NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC).timestamp()
+NOISE = b"Nov 23 12:18:06 mx postfix/smtpd[1]: disconnect from unknown[192.0.2.9] ehlo=1 quit=1 commands=2\n"
+BUILTIN = [catalog.find(name) for name in catalog.BUILTIN]
+
+
+def login(user: str = "ann", *, stamp: str = "Nov 23 12:18:06", host: str = "mx", program: str = "dovecot") -> bytes:
+    return (
+        f"{stamp} {host} {program}: imap-login: Login: user=<{user}>, method=PLAIN, "
+        f"rip=192.0.2.7, lip=192.0.2.25, mpid=1, TLS, session=<S{user[:3]}>\n"
+    ).encode()
+
+
+def scanner(*agents: Agent, hosts: tuple[str, ...] = (), near_misses: bool = False) -> Scanner:
+    return Scanner(agents or BUILTIN, source="log", zone=ZoneInfo("UTC"), hosts=hosts, near_misses=near_misses)
+
+
+def users(scan: Scanner, block: bytes) -> list[str | None]:
+    return [event.user for event in scan.scan(block, now=NOW, horizon=NOW + 86400).events]
+
+
+def test_a_login_is_seen_with_all_that_the_line_says() -> None:
+    scanned = scanner().scan(NOISE + login(), now=NOW, horizon=NOW)
+    at = datetime(2026, 11, 23, 12, 18, 6, tzinfo=UTC).timestamp()
+    assert scanned.events == [
+        Login(at, "ann", "192.0.2.7", "imap", True, "Sann", "dovecot", Origin("log", "mx"))  # type: ignore[arg-type]
+    ]
+    assert (scanned.numbers, scanned.lines, scanned.unmatched, scanned.newest) == ([1], 2, 0, at)
+
+
+def test_lines_and_numbers_are_counted() -> None:
+    block = NOISE * 3 + login("a") + login("b") + NOISE + b"\n" + login("c") + NOISE
+    scanned = scanner().scan(block, now=NOW, horizon=NOW)
+    assert (scanned.numbers, scanned.lines) == ([3, 4, 7], 9)
+
+
+@pytest.mark.parametrize(("block", "lines"), [(b"", 0), (b"\n", 1), (b"x", 1), (b"x\ny", 2), (NOISE * 2, 2)])
+def test_a_last_line_without_a_newline_counts(block: bytes, lines: int) -> None:
+    assert scanner().scan(block, now=NOW, horizon=NOW).lines == lines
+
+
+def test_a_login_in_a_last_line_without_a_newline_is_seen() -> None:
+    assert users(scanner(), NOISE + login()[:-1]) == ["ann"]
+
+
+def test_lines_end_at_newline_bytes_only() -> None:
+    for breaker in ("\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00"):
+        assert users(scanner(), login(f"ann {breaker}b")) == [f"ann {breaker}b"]
+
+
+def test_the_newest_stamp_is_that_of_the_last_line_if_it_has_one() -> None:
+    scan = scanner()
+    assert scan.scan(login() + NOISE.replace(b"12:18:06", b"12:19:00"), now=NOW, horizon=NOW).newest == NOW - 660
+    assert scan.scan(login() + b"no stamp\n", now=NOW, horizon=NOW).newest is None
+    assert scan.scan(b"", now=NOW, horizon=NOW).newest is None
+
+
+def test_the_program_must_be_exactly_the_agents() -> None:
+    block = b"".join(login(program=tag) for tag in ("Dovecot", "dovecot2", "xdovecot", "mx dovecot", "dovecot/imap"))
+    assert not users(scanner(), block)
+    renamed = type(catalog.find("dovecot"))(program=("dovecot2",))
+    assert users(scanner(renamed), block) == ["ann"]
+
+
+def test_only_the_hosts_given_count() -> None:
+    block = login("a", host="imap1") + login("b", host="imap2") + login("c", host="IMAP1") + login("d", host="imap1.x")
+    assert users(scanner(hosts=("imap1",)), block) == ["a", "c"]
+    assert not users(scanner(hosts=("imap1",)), b"Nov 23 12:18:06 " + login()[27:])
+    assert users(scanner(), b"Nov 23 12:18:06 " + login()[len("Nov 23 12:18:06 mx dovecot: ") :]) == ["ann"]
+
+
+def test_a_process_id_that_stays_is_told_from_one_that_changes() -> None:
+    lines = "".join(
+        f"Nov 23 12:18:06 mx ipop3d[{pid}]: Login user=ann host=[192.0.2.7] nmsgs=0/0\n" for pid in (7, 8, 7, 77)
+    )
+    events = scanner().scan(lines.encode(), now=NOW, horizon=NOW).events
+    assert [event.session for event in events] == ["pid:7", "pid:8", "pid:7", "pid:77"]
+
+
+def test_what_two_agents_know_goes_to_the_one_that_takes_it() -> None:
+    other = Agent(name="other", program="dovecot", login=r"came: (?P<user>\w+) (?P<address>\S+)$")
+    block = login("a") + b"Nov 23 12:18:06 mx dovecot: came: b 192.0.2.8\n"
+    events = scanner(catalog.find("dovecot"), other).scan(block, now=NOW, horizon=NOW).events
+    assert [(event.user, event.agent) for event in events] == [("a", "dovecot"), ("b", "other")]
+
+
+def test_near_misses_are_counted_and_kept_if_asked() -> None:
+    odd = b"Nov 23 12:18:06 mx dovecot: imap-login: Login: bob, 192.0.2.7, PLAIN, TLS"
+    block = NOISE + odd + b"\n" + login() + NOISE.replace(b"unknown", b"imap-login: Login: x") + odd + b"\n"
+    scanned = scanner().scan(block, now=NOW, horizon=NOW)
+    assert (scanned.unmatched, scanned.near_misses) == (2, [])
+    scanned = scanner(near_misses=True).scan(block, now=NOW, horizon=NOW)
+    assert scanned.near_misses == [(1, odd), (4, odd)]
+
+
+def test_a_failure_or_an_unknown_program_is_no_near_miss() -> None:
+    block = (
+        b"Nov 23 12:18:06 mx dovecot: imap-login: Disconnected: x: user=<imap-login: Login: user=<x>>, rip=192.0.2.7\n"
+        b"Nov 23 12:18:06 mx dovecot: managesieve-login: Login: user=<x>\n"
+        b"Nov 23 12:18:06 mx other: imap-login: Login: user=<x>\n"
+    )
+    assert scanner().scan(block, now=NOW, horizon=NOW).unmatched == 0
+
+
+def test_an_operators_near_miss_is_a_message_with_its_text() -> None:
+    ours = Agent(
+        name="ours",
+        program="popd",
+        login=r"welcome (?P<user>\w+) at (?P<address>\S+)$",
+        logout=r"goodbye (?P<user>\w+)$",
+    )
+    block = b"Nov 23 12:18:06 mx popd: welcome ann\nNov 23 12:18:06 mx popd: goodbye ann or not\n"
+    assert scanner(ours).scan(block, now=NOW, horizon=NOW).unmatched == 1
+
+
+def test_the_journals_bytes_are_read_though_no_needle_shows() -> None:
+    message = ",".join(str(byte) for byte in login("jörg")[28:-1])
+    said = '"__REALTIME_TIMESTAMP":"1795436286000000","SYSLOG_IDENTIFIER":"dovecot","_HOSTNAME":"mx"'
+    line = f'{{{said},"MESSAGE":[{message}]}}\n'
+    assert users(scanner(), line.encode()) == ["jörg"]
+
+
+def test_a_line_beyond_the_limit_is_not_looked_at_and_does_no_harm() -> None:
+    long = login("x" * LINE_LIMIT)
+    assert users(scanner(), long + login()) == ["ann"]
+    assert users(scanner(), login()[:-1] + b"x" * (20 * LINE_LIMIT) + b"\n" + login("b")) == ["b"]
+
+
+def test_a_block_full_of_hostile_lines_takes_its_time_in_proportion() -> None:
+    piece = b"imap-login: Login: user=<x>, method=PLAIN, rip=1.1.1.1, lip=1.1.1.1 "
+    block = (b"Nov 23 12:18:06 mx dovecot: " + piece * (LINE_LIMIT // len(piece) - 1) + b"\n") * 16
+    before = time.process_time()
+    assert not scanner().scan(block, now=NOW, horizon=NOW).events
+    assert time.process_time() - before < 0.5
+
+
+def test_without_agents_lines_are_only_counted() -> None:
+    scanned = Scanner([], source="log").scan(NOISE * 3, now=NOW, horizon=NOW)
+    assert (scanned.events, scanned.lines) == ([], 3)
+
+
+def test_reading_on_from_a_state_is_like_reading_on() -> None:
+    vienna = ZoneInfo("Europe/Vienna")
+    night = datetime(2026, 10, 25, 0, 59, 59, 500000, tzinfo=UTC).timestamp()
+    first = Scanner(BUILTIN, source="log", zone=vienna)
+    first.scan(login(stamp="Oct 25 02:59:59"), now=night, horizon=night + 86400)
+    second = Scanner(BUILTIN, source="log", zone=vienna)
+    second.restore(first.state())
+    (event,) = second.scan(login(stamp="Oct 25 02:00:00"), now=night, horizon=night + 86400).events
+    assert event.at == night + 0.5
+    assert second.state() != first.state()
+
+
+def test_a_fresh_state_and_a_foreign_one() -> None:
+    scan = scanner()
+    scan.restore(scanner().state())
+    with pytest.raises(ValueError, match="not a reading state"):
+        scan.restore(b"\xff")
+
+
+lines = st.sampled_from(
+    [
+        NOISE,
+        login("a"),
+        login("b", stamp="2026-11-23T12:18:06.123456+01:00"),
+        login("c", host="other"),
+        login("d", program="dovecot[9]"),
+        login("e", program="mail.info dovecot"),
+        login("f").replace(b"Login:", b"Lo\xffgin:"),
+        b"<22>" + login("g"),
+        b"Nov 23 12:18:06 imap-login: Info: Login: user=<h>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.25\n",
+        b"Nov 23 12:18:06 mx dovecot: imap(i)<1><S>: Disconnected: Logged out in=1 out=2\n",
+        b"Nov 23 12:18:07 mx imapd[7]: [ID 7 mail.info] Login user=j host=[192.0.2.7]\n",
+        b"Nov 23 12:18:06 mx dovecot: imap-login: Login: user=<k\n",
+        b"Nov 23 12:18:06 mx dovecot imap-login: Login: user=<l>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.25\n",
+        b"\n",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(written=st.lists(lines, max_size=12), cuts=st.lists(st.integers(0, 12), max_size=3))
+def test_it_does_not_matter_how_lines_are_cut_into_blocks(written: list[bytes], cuts: list[int]) -> None:
+    def read(scan: Scanner, block: bytes) -> list[object]:
+        return list(scan.scan(block, now=NOW, horizon=NOW).events)
+
+    alone = [event for line in written for event in read(scanner(), line)]
+    assert read(scanner(), b"".join(written)) == alone
+    pieces = scanner()
+    edges = [0, *sorted(min(cut, len(written)) for cut in cuts), len(written)]
+    blocks = [b"".join(written[low:high]) for low, high in pairwise(edges)]
+    assert [event for block in blocks for event in read(pieces, block)] == alone
+
+
+@given(block=st.binary(max_size=300) | st.lists(lines | st.binary(max_size=20), max_size=5).map(b"".join))
+def test_no_bytes_make_it_fail(block: bytes) -> None:
+    scanned = scanner(near_misses=True).scan(block, now=NOW, horizon=NOW)
+    assert len(scanned.events) == len(scanned.numbers)
+    assert scanned.unmatched == len(scanned.near_misses)
+
+
+def test_scanning_asks_no_clock_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = scanner()
+
+    def forbidden(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("scanning is pure")
+
+    for owner, name in (
+        (time, "time"),
+        (time, "time_ns"),
+        (time, "monotonic"),
+        (builtins, "open"),
+        (socket, "socket"),
+    ):
+        monkeypatch.setattr(owner, name, forbidden)
+    scanned = scan.scan(login() + NOISE, now=NOW, horizon=NOW)
+    monkeypatch.undo()
+    assert len(scanned.events) == 1

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poprelay.wire import Bad
+from poprelay.wire.policy import LINE, LINES, Action, Delegated, Policy, reply
+
+REQUEST = b"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.7\n"
+LIMIT = 200
+scraps = st.sampled_from(
+    [b"\n", b"\n\n", b"=", b"a=b\n", b"\0", b"\r\n", b"\xff", b"x" * 150, REQUEST, REQUEST + b"\n"]
+)
+streams = st.one_of(st.binary(max_size=120), st.lists(scraps, max_size=8).map(b"".join))
+
+
+@given(streams, st.lists(st.integers(0, 2000)))
+def test_any_bytes_give_the_same_requests_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    pieces = Policy(LIMIT)
+    cut_up = [one for start, stop in pairwise(edges) for one in pieces.feed(data[start:stop])]
+    whole = Policy(LIMIT).feed(data)
+    assert cut_up == whole
+    assert not any(isinstance(one, Bad) for one in whole[:-1])
+
+
+@given(streams, st.lists(st.integers(0, 2000)))
+def test_no_more_is_kept_than_one_request(data: bytes, cuts: list[int]) -> None:
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    engine = Policy(LIMIT)
+    for start, stop in pairwise(edges):
+        engine.feed(data[start:stop])
+        assert len(engine._rest) <= LIMIT + 1
+
+
+@given(
+    st.dictionaries(st.sampled_from(["sender", "helo_name", "x"]), st.text(st.characters(exclude_characters="\n\0")))
+)
+def test_every_attribute_is_kept_to_the_letter(more: dict[str, str]) -> None:
+    lines = "".join(f"{name}={value}\n" for name, value in more.items())
+    [request] = Policy().feed(REQUEST + lines.encode("utf-8") + b"\n")
+    assert isinstance(request, Delegated)
+    assert (request.state, request.client_address) == ("RCPT", "192.0.2.7")
+    assert {name: request.attributes[name] for name in more} == more
+
+
+@pytest.mark.parametrize(
+    "limit_broken", [b"x=" + b"a" * (LINE - 1) + b"\n", b"".join(b"a%d=\n" % n for n in range(LINES))]
+)
+def test_too_long_a_line_and_too_many_lines_are_refused(limit_broken: bytes) -> None:
+    [bad] = Policy().feed(REQUEST + limit_broken + b"\n")
+    assert isinstance(bad, Bad)
+    assert bad.word == "too_long"
+
+
+def test_what_is_just_within_the_limits_is_read() -> None:
+    [request] = Policy().feed(REQUEST + b"x=" + b"a" * (LINE - 2) + b"\n\n")
+    assert isinstance(request, Delegated)
+    [request] = Policy().feed(REQUEST + b"".join(b"a%d=\n" % n for n in range(LINES - 3)) + b"\n")
+    assert isinstance(request, Delegated)
+
+
+def test_a_reply_is_one_of_three_and_its_action_is_never_empty() -> None:
+    replies = {reply(action) for action in Action}
+    assert len(replies) == 3
+    for one in replies:
+        assert re.fullmatch(rb"action=(OK|DUNNO|DEFER_IF_REJECT 4\.3\.0 [A-Z][A-Za-z ,]+)\n\n", one)
+
+
+@pytest.mark.parametrize("other", ["", " ", "OK", "1700000000", None])
+def test_nothing_but_an_action_can_be_said(other: object) -> None:
+    with pytest.raises(KeyError):
+        reply(cast("Any", other))

@@ -1,4 +1,4 @@
-"""A mail log of any length, for the benchmarks: the lines of a Dovecot and Postfix host, in the shapes that these write.
+"""A mail log of any length, for the benchmarks: lines of a Dovecot and Postfix host, in the shapes that these write.
 
 The mix is a model: no log of a busy host was at hand. `logins` is the share of lines that are a login; the end of each
 session follows as another line.
@@ -29,14 +29,13 @@ OTHER: Final = (
     (12, "postfix/smtpd[{pid}]: lost connection after AUTH from unknown[{ip}]"),
     (
         40,
-        "postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from {name}[{ip}]: 554 5.7.1 <{to}>: Relay access denied; "
-        "from=<{to}> to=<{to}> proto=ESMTP helo=<{name}>",
+        "postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from {name}[{ip}]: 554 5.7.1 <{to}>: Relay access denied; {mail}",
     ),
     (9, "postfix/smtpd[{pid}]: warning: {name}[{ip}]: SASL LOGIN authentication failed: authentication failure"),
     (60, "postfix/smtpd[{pid}]: {queue}: client={name}[{ip}]"),
     (
         20,
-        "postfix/smtpd[{pid}]: Anonymous TLS connection established from {name}[{ip}]: TLSv1.3 with cipher AES (256 bits)",
+        "postfix/smtpd[{pid}]: Anonymous TLS connection established from {name}[{ip}]: TLSv1.3 with cipher AES256",
     ),
     (27, "postfix/postscreen[{pid}]: CONNECT from [{ip}]:{port} to [192.0.2.25]:25"),
     (48, "postfix/cleanup[{pid}]: {queue}: message-id=<{session}@{name}>"),
@@ -44,21 +43,18 @@ OTHER: Final = (
     (54, "postfix/qmgr[{pid}]: {queue}: removed"),
     (
         72,
-        "postfix/smtp[{pid}]: {queue}: to=<{to}>, relay=mx.example.net[{ip}]:25, delay=2.9, delays=0.37/0.51/1.4/0.59, "
-        "dsn=2.0.0, status=sent (250 2.0.0 OK 1236531003 n33sm3195352wag.53)",
+        "postfix/smtp[{pid}]: {queue}: to=<{to}>, relay=mx.example.net[{ip}]:25, delay=2.9, {sent} (250 2.0.0 OK)",
     ),
     (14, "amavis[{pid}]: ({pid}-04) Passed CLEAN, [127.0.0.1] <{to}> -> <{to}>, Message-ID: <{session}>, Hits: 1.984"),
     (36, "spamd[{pid}]: spamd: clean message (0.1/5.0) for {user}:65534 in 0.0 seconds, {port} bytes."),
     (12, "opendkim[{pid}]: {queue}: DKIM-Signature field added (s=mail, d=example.com)"),
     (
         32,
-        "dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<{user}>, "
-        "method=PLAIN, rip={ip}, lip=192.0.2.25, TLS, session=<{session}>",
+        "dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts): user=<{user}>, {where}",
     ),
     (
         12,
-        "dovecot: pop3-login: Disconnected: Aborted login by logging out (no auth attempts in 0 secs): user=<>, "
-        "rip={ip}, lip=192.0.2.25, session=<{session}>",
+        "dovecot: pop3-login: Disconnected: Aborted login by logging out (no auth attempts): user=<>, {where}",
     ),
     (12, "dovecot: auth: passwd-file({user},{ip},<{session}>): Password mismatch"),
     (38, "dovecot: lmtp({to})<{pid}><{session}>: msgid=<{session}@{name}>: saved mail to INBOX"),
@@ -68,8 +64,7 @@ OTHER: Final = (
 HOSTILE: Final = (
     (
         1,
-        "postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from {name}[{ip}]: 550 5.1.1 <x>: Recipient address rejected; "
-        'from=<"dovecot: imap-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1"@example.org> to=<x>',
+        "postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from {name}[{ip}]: 550 5.1.1 <x>: User unknown; {forged}",
     ),
 )
 LOGINS: Final = (
@@ -78,10 +73,15 @@ LOGINS: Final = (
     (16, "imap", "rip=127.0.0.1, lip=127.0.0.1, mpid={pid}, secured"),
     (20, "pop3", "rip={ip}, lip=192.0.2.25, mpid={pid}, TLS"),
 )
-LOGIN: Final = "dovecot: {service}-login: Login: user=<{user}>, method=PLAIN, {where}, session=<{session}>"
+PARTS: Final = {
+    "mail": "from=<ann@example.net> to=<bob@example.org> proto=ESMTP helo=<client.example.net>",
+    "sent": "delays=0.37/0.51/1.4/0.59, dsn=2.0.0, status=sent",
+    "where": "method=PLAIN, rip=198.51.100.77, lip=192.0.2.25, TLS, session=<jU8VlvBgE8HLAHEF>",
+    "forged": 'from=<"dovecot: imap-login: Login: user=<b>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1"@example.org>',
+}
+LOGIN: Final = "dovecot: {service}-login: Login: user=<{user}>, method=PLAIN, {origin}, session=<{session}>"
 ENDS: Final = {
-    "imap": "dovecot: imap({user})<{pid}><{session}>: Disconnected: Logged out in=9 out=470 deleted=0 expunged=0 trashed=0 "
-    "hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0",
+    "imap": "dovecot: imap({user})<{pid}><{session}>: Disconnected: Logged out in=9 out=470 deleted=0 expunged=0",
     "pop3": "dovecot: pop3({user})<{pid}><{session}>: Disconnected: Logged out top=0/0, retr=0/0, del=0/0, size=0",
 }
 
@@ -102,7 +102,8 @@ def lines(logins: float, *, seed: int = 1) -> Iterator[str]:
 def _event(
     chance: random.Random, logins: float, noise: tuple[tuple[int, str], ...], weights: list[int]
 ) -> Iterator[str]:
-    words = {
+    words: dict[str, object] = {
+        **PARTS,
         "pid": chance.randrange(100, 65536),
         "port": chance.randrange(1024, 10000),
         "ip": f"198.51.{chance.randrange(100, 116)}.{chance.randrange(256)}",
@@ -113,8 +114,8 @@ def _event(
         "session": f"{chance.randrange(1 << 60):x}",
     }
     if chance.random() * (1 - logins) < logins:  # an event of two lines, one of them a login
-        _, service, where = chance.choices(LOGINS, [weight for weight, *_ in LOGINS])[0]
-        yield LOGIN.format(service=service, where=where.format(**words), **words)
+        _, service, origin = chance.choices(LOGINS, [weight for weight, *_ in LOGINS])[0]
+        yield LOGIN.format(service=service, origin=origin.format(**words), **words)
         yield ENDS[service].format(**words)
     else:
         yield chance.choices(noise, weights)[0][1].format(**words)

@@ -267,7 +267,8 @@ def test_a_file_at_its_largest_is_reported_with_the_next_step(path: Path) -> Non
         (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="free some space"):
-            store.commit([Record(positions={"a": bytes(100_000)})])
+            store.commit([Record(grants=[GRANT]), Record(positions={"a": bytes(100_000)})])
+        assert everything(store.load()) == expected()
         store._connection.execute("PRAGMA max_page_count = 1000000")
         store.commit([Record(positions={"a": b"1"})])
     assert loaded(path).positions == {"a": b"1"}
@@ -295,6 +296,16 @@ def test_a_ledger_that_was_not_closed_is_to_be_checked_as_a_whole_until_it_was(p
     with closing(SqliteStore(path)) as store:
         assert not store.unchecked
     assert everything(loaded(path)) == ALL
+
+
+def test_opening_and_closing_writes_nothing_so_that_it_works_on_a_full_disk(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        store.commit([FULL])
+    before = path.read_bytes()
+    with closing(SqliteStore(path)) as store:
+        assert not store.unchecked
+        assert (path.parent / "ledger.db-wal").stat().st_size == 0
+    assert path.read_bytes() == before
 
 
 def test_a_newer_version_is_refused_and_stays_where_it_is(path: Path) -> None:

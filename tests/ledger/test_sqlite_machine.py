@@ -41,8 +41,10 @@ class Model:
         self.sessions: dict[SessionKey, OpenSession] = {}
         self.crowds: dict[Address, bytes] = {}
         self.positions: dict[str, bytes] = {}
+        self.written = self.unchecked = False
 
     def commit(self, record: Record) -> None:
+        self.written = True
         for gone in record.gone:
             if gone.key in self.grants and self.grants[gone.key].until <= gone.until:
                 del self.grants[gone.key]
@@ -71,6 +73,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def close_and_open(self) -> None:
         self.store.close()
+        self.model.written = False
         self._open()
 
     @rule()
@@ -80,8 +83,8 @@ class StoreMachine(RuleBasedStateMachine):
         shutil.copytree(self.path.parent, image)
         self.store.close()
         self.path = image / "ledger.db"
+        self.model.unchecked |= self.model.written
         self._open()
-        assert self.store.unchecked
 
     def _open(self) -> None:
         self.store, aside = open_or_set_aside(self.path, 0.0)
@@ -93,6 +96,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert {grant.key: grant for grant in snapshot.grants} == self.model.grants
         assert {one.key: one for one in snapshot.sessions} == self.model.sessions
         assert (snapshot.crowds, snapshot.positions) == (self.model.crowds, self.model.positions)
+        assert self.store.unchecked == self.model.unchecked
 
     def teardown(self) -> None:
         self.store.close()

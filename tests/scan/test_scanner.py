@@ -153,6 +153,16 @@ def test_a_block_full_of_hostile_lines_takes_its_time_in_proportion() -> None:
     assert time.process_time() - before < 0.5
 
 
+@pytest.mark.parametrize(
+    "line", [b"IMAP(\n", b"IMAP(          \n", b"Nov 23 12:18:06 mx IMAP(\n", b"Nov 23 -login: Login: \n"]
+)
+def test_many_lines_that_look_promising_take_their_time_in_proportion(line: bytes) -> None:
+    block = line * ((1 << 20) // len(line))
+    before = time.process_time()
+    assert not scanner(near_misses=True).scan(block, now=NOW, horizon=NOW).events
+    assert time.process_time() - before < 3
+
+
 def test_without_agents_lines_are_only_counted() -> None:
     scanned = Scanner([], source="log").scan(NOISE * 3, now=NOW, horizon=NOW)
     assert (scanned.events, scanned.lines) == ([], 3)

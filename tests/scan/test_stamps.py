@@ -183,6 +183,21 @@ def test_a_stamp_that_was_written_is_read_as_an_instant_that_shows_it(moment: da
 
 
 @given(
+    hours=st.lists(st.sampled_from([b"Nov 23 12", b"Nov 23 13", b"Feb 29 01", b"Oct 25 02", b"Nov  3 01"]), max_size=3),
+    stamp=st.from_regex(rb"(Nov 23|Feb 29|Oct 25|Nov  3|Nov 3) [ 0-9]{2}:[0-9 :]{2}:[0-9:+ ]{2}", fullmatch=True),
+)
+def test_the_quick_way_gives_what_the_thorough_one_gives(hours: list[bytes], stamp: bytes) -> None:
+    now = at("2026-11-23T12:30:00+00:00")
+    stamps, other = Stamps(VIENNA), Stamps(VIENNA)
+    for reading in (stamps, other):
+        reading.begin(now, now + DAY)
+    for hour in hours:
+        stamps.read(hour + b":00:00")
+    found = stamps.quick(stamp)
+    assert found is None or found == other.read(stamp)
+
+
+@given(
     moment=st.datetimes(datetime(1970, 1, 2), datetime(2500, 1, 1)),
     hours=st.integers(-14, 14),
     places=st.sampled_from([0, 3, 6]),

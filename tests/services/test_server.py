@@ -28,10 +28,8 @@ class Questions:
 
     def __init__(self) -> None:
         self.refused: Bad | None = None
-        self.partial = False
 
     def receive(self, data: bytes) -> bytes:
-        self.partial = data.endswith(b"(")
         if b"x" in data:
             self.refused = Bad("malformed", "an x")
             return b"bad"

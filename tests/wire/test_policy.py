@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poprelay.wire import Bad
-from poprelay.wire.policy import LINE, LINES, Action, Delegated, Policy, reply
+from poprelay.wire.policy import LINE, Action, Delegated, Policy, reply
 
 REQUEST = b"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.7\n"
 LIMIT = 200
@@ -49,19 +49,39 @@ def test_every_attribute_is_kept_to_the_letter(more: dict[str, str]) -> None:
     assert {name: request.attributes[name] for name in more} == more
 
 
-@pytest.mark.parametrize(
-    "limit_broken", [b"x=" + b"a" * (LINE - 1) + b"\n", b"".join(b"a%d=\n" % n for n in range(LINES))]
-)
-def test_too_long_a_line_and_too_many_lines_are_refused(limit_broken: bytes) -> None:
-    [bad] = Policy().feed(REQUEST + limit_broken + b"\n")
-    assert isinstance(bad, Bad)
-    assert bad.word == "too_long"
+def test_of_an_attribute_that_does_not_count_the_first_is_shown() -> None:
+    [request] = Policy().feed(REQUEST + b"sender=ann\njunk\nsender=bob\n\n")
+    assert isinstance(request, Delegated)
+    assert request.attributes == {
+        "request": "smtpd_access_policy",
+        "protocol_state": "RCPT",
+        "client_address": "192.0.2.7",
+        "sender": "ann",
+    }
+
+
+@pytest.mark.parametrize("name", ["request", "protocol_state", "client_address"])
+def test_an_attribute_that_counts_is_refused_if_it_comes_twice(name: str) -> None:
+    [request] = Policy().feed(REQUEST + b"\n")
+    assert isinstance(request, Delegated)
+    again = f"{name}={request.attributes[name]}\n\n".encode()
+    assert Policy().feed(REQUEST + again) == [Bad("malformed", "an attribute was sent twice")]
+
+
+def test_too_long_a_line_and_too_long_a_request_are_refused() -> None:
+    assert Policy().feed(REQUEST + b"x=" + b"a" * (LINE - 1) + b"\n\n") == [
+        Bad("too_long", "a line longer than 8192 bytes")
+    ]
+    assert Policy().feed(REQUEST + b"".join(b"a%d=\n" % n for n in range(20_000)) + b"\n") == [
+        Bad("too_long", "longer than 65536 bytes")
+    ]
 
 
 def test_what_is_just_within_the_limits_is_read() -> None:
     [request] = Policy().feed(REQUEST + b"x=" + b"a" * (LINE - 2) + b"\n\n")
     assert isinstance(request, Delegated)
-    [request] = Policy().feed(REQUEST + b"".join(b"a%d=\n" % n for n in range(LINES - 3)) + b"\n")
+    more = b"a=\n" * ((65_536 - len(REQUEST)) // 3)
+    [request] = Policy().feed(REQUEST + more + b"\n")
     assert isinstance(request, Delegated)
 
 

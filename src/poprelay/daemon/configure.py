@@ -28,6 +28,7 @@ class Configured(msgspec.Struct, frozen=True):
     name: str
     spec: dict[str, Any]
     object: Any
+    agents: tuple[Agent, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -83,6 +84,14 @@ def read_config(path: Path) -> Config:
     root.finish()
     document.check()
     return msgspec.structs.replace(config, warnings=tuple(_warnings(path, config)))
+
+
+def read_own_agents(path: Path) -> dict[str, Agent]:
+    """Only the operator's own agents of a config, by name. Raises ConfigError."""
+    document = read_document(path)
+    own = _own_agents(document.root)
+    document.check()
+    return own
 
 
 def terms_of(settings: Settings) -> Terms:
@@ -157,7 +166,7 @@ def _part(section: Section, role: Role, own: dict[str, Agent]) -> Configured | N
         "agents": [one.name for one in agents],
         "patterns": [(a.login, a.logout, a.program, a.service) for a in agents],
     }
-    return Configured(kind, built.name, spec, built)
+    return Configured(kind, built.name, spec, built, tuple(agents))
 
 
 def _agents(section: Section, own: dict[str, Agent]) -> Sequence[Agent]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from poprelay.clock import Clock
@@ -49,28 +50,39 @@ class ReadOnly:
 def carry_out(config_path: Path, operation: str, arguments: Row) -> tuple[list[Row], int]:
     """Carry out one operation on the ledger itself; its rows and its exit code."""
     by = user_name(os.getuid())
-    config = read_config(config_path)
-    _become_owner(config.settings.ledger.path)
-    return asyncio.run(_carry_out(config, by, operation, arguments))
+    return asyncio.run(_carry_out(read_config(config_path), by, operation, arguments))
 
 
-async def _carry_out(config: Config, by: str, operation: str, arguments: Row) -> tuple[list[Row], int]:
+@asynccontextmanager
+async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[Offline]:
+    """The ledger and its maps, held as a daemon would. Without `adds`, maps only lose addresses.
+
+    Raises AlreadyRunning while a daemon runs, and StoreError.
+    """
+    become_owner(config.settings.ledger.path)
     clock = Clock()
-    task = OPERATIONS[operation]
-    if not task.writes:
-        keeper = Keeper(read_ledger(config.settings, clock), ReadOnly(), clock)
-        return await _rows(task.run(Offline(config, keeper), by, arguments))
     storage = Storage(config.settings, clock)
-    supervisor = Supervisor(clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)
-    parts = Parts(keeper, supervisor, {}, adds=operation == "allow")
+    parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
     try:
-        await parts.publish(config)
-        return await _rows(task.run(Offline(config, keeper), by, arguments))
+        await keeper.retune(lambda draft: draft.rejudge())
+        await parts.publish_maps(config)
+        yield Offline(config, keeper)
     finally:
         await parts.stop("map")
         await keeper.close()
         await storage.close()
+
+
+async def _carry_out(config: Config, by: str, operation: str, arguments: Row) -> tuple[list[Row], int]:
+    task = OPERATIONS[operation]
+    if task.writes:
+        async with working_house(config, adds=operation == "allow") as house:
+            return await _rows(task.run(house, by, arguments))
+    become_owner(config.settings.ledger.path)
+    clock = Clock()
+    keeper = Keeper(read_ledger(config.settings, clock), ReadOnly(), clock)
+    return await _rows(task.run(Offline(config, keeper), by, arguments))
 
 
 async def _rows(rows: AsyncIterator[Row]) -> tuple[list[Row], int]:
@@ -83,7 +95,7 @@ async def _rows(rows: AsyncIterator[Row]) -> tuple[list[Row], int]:
     return found, exit_code
 
 
-def _become_owner(ledger: Path) -> None:
+def become_owner(ledger: Path) -> None:
     """Give up root for the user whose ledger it is."""
     if os.geteuid() != 0:
         return

@@ -54,6 +54,10 @@ class Parts:
             wanted += [("service", part) for part in config.services]
         await self._become(("map", "service"), wanted)
 
+    async def publish_maps(self, config: Config) -> None:
+        """Run only the maps of `config`."""
+        await self._become(("map",), [("map", part) for part in config.maps])
+
     async def follow(self, config: Config) -> None:
         """Follow the sources of `config`; those that it does not name, or names differently, stop."""
         await self._become(("source",), [("source", part) for part in config.sources])

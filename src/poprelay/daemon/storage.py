@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import structlog
 
@@ -81,8 +80,12 @@ class Storage:
 
 
 def read_ledger(settings: Settings, clock: Clock) -> Ledger:
-    """The ledger as it is on disk, for a command that only reads. Raises StoreError."""
+    """The ledger as it is on disk, judged by the present config, for a command that only reads. Raises StoreError."""
     ledger = Ledger(terms_of(settings), rules_of(settings))
-    path: Path = settings.ledger.path
-    ledger.load(read_snapshot(path), clock.now())
+    now = clock.now()
+    ledger.load(read_snapshot(settings.ledger.path), now)
+    draft = ledger.draft(now)
+    draft.rejudge()
+    ledger.close(draft)
+    ledger.accept(draft)
     return ledger

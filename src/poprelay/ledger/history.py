@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from poprelay.errors import StoreDamaged
 from poprelay.ledger.connection import connect_to_read, reporting
 from poprelay.ledger.record import Refusal
 from poprelay.ledger.tables import Row, raw, text, values, write
@@ -155,10 +156,13 @@ def refusals(connection: sqlite3.Connection, since: Instant) -> list[Refusal]:
         "SELECT address, user, reason, agent, first_at, at, count FROM history WHERE change = 'refused' AND at >= ?",
         (since,),
     )
-    return [
-        Refusal(address, text(user), text(reason), text(agent), first_at, at, count)
-        for address, user, reason, agent, first_at, at, count in rows
-    ]
+    try:
+        return [
+            Refusal(address, text(user), text(reason), text(agent), first_at, at, count)
+            for address, user, reason, agent, first_at, at, count in rows
+        ]
+    except AttributeError as error:  # what should be bytes is not
+        raise StoreDamaged("a row of the ledger's history is damaged") from error
 
 
 def prune(connection: sqlite3.Connection, before: Instant, most: int, step: int) -> int:
@@ -175,7 +179,10 @@ def prune(connection: sqlite3.Connection, before: Instant, most: int, step: int)
 
 def _past(row: Row) -> Past:
     at, change, address, user, basis, opened, until, agent, reason, first_at, count = row
-    return Past(at, change, address, text(user), basis, opened, until, text(agent), text(reason), first_at, count)
+    try:
+        return Past(at, change, address, text(user), basis, opened, until, text(agent), text(reason), first_at, count)
+    except AttributeError as error:  # what should be bytes is not
+        raise StoreDamaged("a row of the ledger's history is damaged") from error
 
 
 @cache

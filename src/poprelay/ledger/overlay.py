@@ -59,7 +59,7 @@ class Overlay:
         """How many more grants there will be than are visible."""
         self.fresh_at: dict[Address, int] = {}
         self.fresh_of: dict[str, list[Address]] = {}
-        """Where, and whose, are the login grants that were opened here (some may have been closed again)."""
+        """Where, and whose, are the login grants here that are not visible (some may have been closed again)."""
         self._proven: list[Combination] = []
         self._closings: list[Closing] = []
         self._taking: set[Key] = set()
@@ -75,6 +75,8 @@ class Overlay:
         """What a draft that was given up had closed: out of sight already, but not committed."""
         self._suspended: dict[Key, Cell] = {}
         """What ended in sight while its renewal here is being committed."""
+        self._stored: set[SessionKey] = set()
+        """Their sessions."""
         self._dropped: dict[Key, int] = {}
         """What was closed here from outside, and how many changes there were then."""
 
@@ -102,6 +104,7 @@ class Overlay:
             for revocation in other.revocations:
                 self.revocations.add(revocation)
             self.revocations_gone += other.revocations_gone
+            self.crowds.update(other.crowds)
 
     def get(self, key: Key) -> Cell | None:
         """The cell of one grant as it is here."""
@@ -141,11 +144,7 @@ class Overlay:
     def put(self, key: Key, cell: Cell, *, new: bool) -> None:
         """Open or renew; `new` if there was none."""
         if new:
-            self.more += 1
-            address, user, basis = key
-            if basis == "login":
-                self.fresh_at[address] = self.fresh_at.get(address, 0) + 1
-                self.fresh_of.setdefault(user, []).append(address)
+            self._count(key)
         if self._cut:
             self._cut.pop(key, None)
         self.cells[key] = cell
@@ -171,7 +170,7 @@ class Overlay:
 
     def close_session(self, key: SessionKey) -> None:
         """Forget it; one that was never committed leaves no trace."""
-        if key in self.state.book.sessions or self.sessions.get(key) is None:
+        if key in self.state.book.sessions or key in self._stored or self.sessions.get(key) is None:
             self.sessions[key] = None
         else:
             del self.sessions[key]
@@ -310,9 +309,7 @@ class Overlay:
             if self.state.book.remove(key) is not None:
                 touched.add(key[0])
             if flying is not None and (newer := flying.cells.get(key)) is not None:
-                flying._suspended[key] = cell
-                for session in newer.sessions:
-                    flying.sessions.setdefault(session.key, session)
+                flying._keep(cell, newer)
         if flying is None:
             return
         for key, cell in self._replacements.items():
@@ -330,6 +327,22 @@ class Overlay:
         self._rewriting = [key for key in self.state.rewrite if newer.get(key) is None]
         cells = [self.state.book.get(key) for key in self._rewriting if key not in self.cells]
         return [cell.grant for cell in cells if cell is not None]
+
+    def _keep(self, ended: Cell, newer: Cell) -> None:
+        """What this draft renewed is out of sight now, so the draft must know by itself what it rests on."""
+        self._suspended[ended.key] = ended
+        self._stored.update(session.key for session in ended.sessions)
+        for session in newer.sessions:
+            self.sessions.setdefault(session.key, session)
+        self._count(ended.key)
+
+    def _count(self, key: Key) -> None:
+        """There is one grant more than are visible."""
+        address, user, basis = key
+        self.more += 1
+        if basis == "login":
+            self.fresh_at[address] = self.fresh_at.get(address, 0) + 1
+            self.fresh_of.setdefault(user, []).append(address)
 
     def _drop(self, key: Key) -> None:
         cell = self.cells.pop(key, None)

@@ -10,7 +10,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from poprelay.errors import StoreDamaged, StoreError
@@ -55,22 +55,28 @@ class SqliteStore:
                 with reporting(path, "read"):
                     meta = schema.read_meta(look)
                     self._ready: Snapshot | None = _snapshot(look)
-                self.lost_at = meta["lost_at"]
-                self.unchecked = bool(meta["unchecked"] or meta["open"])
-                with reporting(path, "written"):
-                    schema.write_meta(self._connection, open=1, unchecked=int(self.unchecked))
             except BaseException:
                 self._connection.close()
                 raise
         self._node: int = meta["node"]
         self._seq: int = meta["seq"]
+        self._open = bool(meta["open"])  # whether the file says that it is
+        self.lost_at = meta["lost_at"]
+        self.unchecked = bool(meta["unchecked"] or meta["open"])
         self._witness = Witness(path)
 
     def load(self, refused_since: Instant = -math.inf) -> Snapshot:
-        """Everything that was committed; of the refusals those that were renewed since `refused_since`."""
-        with reporting(self.path, "read"):
-            snapshot, self._ready = self._ready or _snapshot(self._connection), None
-            snapshot.refusals = history.refusals(self._connection, refused_since)
+        """Everything that was committed; of the refusals those that went on after `refused_since`.
+
+        Raises StoreDamaged where the history cannot be read; the next opening sets the file aside.
+        """
+        try:
+            with reporting(self.path, "read"):
+                snapshot, self._ready = self._ready or _snapshot(self._connection), None
+                snapshot.refusals = history.refusals(self._connection, refused_since)
+        except StoreDamaged:
+            self.condemn()
+            raise
         return snapshot
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -85,15 +91,17 @@ class SqliteStore:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for record in records:
                     self._write(record)
-                schema.write_meta(self._connection, seq=self._next())
+                schema.write_meta(self._connection, seq=self._next(), open=1, unchecked=int(self.unchecked))
                 self._connection.execute("COMMIT")
         except BaseException as error:
             self._seq = seq
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             if isinstance(error, StoreDamaged):
                 self.condemn()
             raise
+        self._open = True
         self._witness.write(self._node, self._seq)
 
     def _write(self, record: Record) -> None:
@@ -143,7 +151,8 @@ class SqliteStore:
         self._witness.close()
         with reporting(self.path, "written"):
             try:
-                schema.write_meta(self._connection, open=0)
+                if self._open:
+                    schema.write_meta(self._connection, open=0, unchecked=int(self.unchecked))
             finally:
                 self._connection.close()
 

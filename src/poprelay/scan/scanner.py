@@ -28,6 +28,8 @@ LINE_LIMIT: Final = 65536
 _BLOB: Final = b'"MESSAGE":['  # a journal entry whose message is not UTF-8: bytes, in which no needle can be seen
 _MOST: Final = 4096  # hosts, and openings, remembered at once
 
+_OPENING: Final = 256  # bytes
+
 _Line: TypeAlias = tuple[Instant, list[Reader], Origin, bytes, bytes]  # the last two: message, process id
 
 
@@ -97,7 +99,7 @@ class Scanner:
         No stamp without a year means a time after `horizon`: when the file was last written, and a day.
         """
         self._stamps.begin(now, horizon)
-        seconds, precise, openings = self._stamps.seconds, self._stamps.precise, self._openings
+        seconds, quick, openings = self._stamps.seconds, self._stamps.quick, self._openings
         first_end = self._first_end
         events: list[Event] = []
         begins: list[int] = []
@@ -112,11 +114,13 @@ class Scanner:
                 end = len(block)
             if end - begin > LINE_LIMIT:
                 continue
-            space = block.find(b" ", begin + 7)
-            colon = block.find(b": ", space, end)
-            stamp = block[begin:space]
-            at = seconds.get(stamp) or precise(stamp)
-            opening = openings.get(block[space:colon])
+            space = block.find(b" ", begin + 7, end)
+            colon = block.find(b": ", space, end) if space > 0 else -1
+            at = opening = None
+            if colon > 0:
+                stamp = block[begin:space]
+                at = seconds.get(stamp) or quick(stamp)
+                opening = openings.get(block[space:colon])
             if at is not None and opening is not None and not block.startswith(b"[", colon + 2):
                 skip, readers, origin, pid = opening
                 message = block[space + skip : end]
@@ -137,15 +141,13 @@ class Scanner:
                     missed.append(begin)
         numbers = _numbers(block, begins)
         counted, number = (begins[-1], numbers[-1]) if begins else (0, 0)
-        near = (
-            zip(_numbers(block, missed), (_line(block, begin) for begin in missed), strict=True) if self._keeps else ()
-        )
+        near = missed if self._keeps else []
         return Scanned(
             events=events,
             numbers=numbers,
             lines=number + block.count(b"\n", counted) + (not block.endswith(b"\n") and block != b""),
             unmatched=len(missed),
-            near_misses=list(near),
+            near_misses=list(zip(_numbers(block, near), (_line(block, begin) for begin in near), strict=True)),
             newest=self._newest(block),
         )
 
@@ -177,7 +179,7 @@ class Scanner:
         opening, length = line[space:colon], len(line) - len(header.message)
         syslog = header.program != b"" and length == colon + 2
         own = header.program == b"" and length == space + 1 and opening[1:].replace(b"-", b"").isalnum()
-        if header.stamp == line[:space] and (syslog or own):
+        if 0 < colon <= space + _OPENING and header.stamp == line[:space] and (syslog or own):
             if len(self._openings) >= _MOST:
                 self._openings.clear()
             self._openings[opening] = (length - space, readers, origin, header.pid)
@@ -206,4 +208,5 @@ def _numbers(block: bytes, begins: list[int]) -> list[int]:
 
 
 def _line(block: bytes, begin: int) -> bytes:
-    return block[begin:].split(b"\n", 1)[0]
+    end = block.find(b"\n", begin)
+    return block[begin:] if end < 0 else block[begin:end]

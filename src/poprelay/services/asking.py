@@ -43,7 +43,7 @@ class Asking:
             return ABSENT
         try:
             outcome = self._find(address)
-            if isinstance(outcome, Absent | Unavailable) or outcome.grants:
+            if isinstance(outcome, (Absent, Unavailable)) or outcome.grants:
                 return outcome
             raise ValueError("allowed by no grant")
         except Exception:  # a bug below: the MTA waits for an answer, and none but this one is safe

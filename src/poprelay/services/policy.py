@@ -29,13 +29,11 @@ def decide(request: Delegated, allowed: Outcome, now: Instant) -> Action:  # noq
     was already given: DUNNO. 'Cannot tell' is DEFER_IF_REJECT at every stage, for it permits nothing at any.
     That a grant is live has been judged by the ledger; `now` is for decisions about the request itself.
     """
-    match allowed:
-        case Unavailable():
-            return Action.DEFER_IF_REJECT
-        case Allowed(grants) if grants and request.state == "RCPT":
-            return Action.OK
-        case _:
-            return Action.DUNNO
+    if isinstance(allowed, Unavailable):
+        return Action.DEFER_IF_REJECT
+    if isinstance(allowed, Allowed) and allowed.grants and request.state == "RCPT":
+        return Action.OK
+    return Action.DUNNO
 
 
 IDLE: Final = 330.0
@@ -87,11 +85,6 @@ class PolicyDialogue:
         self._clock = clock
         self._engine = Policy()
         self.refused: Bad | None = None
-
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a request has come, and its end has not."""
-        return self._engine.partial
 
     def receive(self, data: bytes) -> bytes:
         """The replies to the requests that `data` completes."""

@@ -4,7 +4,7 @@ A peer is held to these limits; each way of breaking one is counted and logged, 
 
     crowded    more than `max_connections` at once: accepted and closed at once, so that it need not wait
     malformed  it broke the protocol (`too_long`, `unknown_map`: likewise)
-    stalled    half a request, and not the rest within `PATIENCE`
+    stalled    it sends, but completes no request within `PATIENCE`
     slow       it does not read its answers: no more of its requests are read; after `PATIENCE` it is dropped
     idle       no request for `idle` seconds: nothing wrong, but there is no end to such peers
 
@@ -47,13 +47,8 @@ class Dialogue(Protocol):
 
     refused: Bad | None
 
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a request has come, and its end has not."""
-        ...
-
     def receive(self, data: bytes) -> bytes:
-        """The replies to the requests that `data` completes."""
+        """The replies to the requests that `data` completes; nothing if it completes none."""
         ...
 
 
@@ -190,13 +185,11 @@ class Connection(asyncio.BufferedProtocol):
         if reply:
             self._transport.write(reply)
             self._begun = None
+        elif self._begun is None:
+            self._begun = self._seen
         if dialogue.refused is not None:
             self._server.refuse(dialogue.refused.word, dialogue.refused.why)
             self.close()
-        elif not dialogue.partial:
-            self._begun = None
-        elif self._begun is None:
-            self._begun = self._seen
 
     def pause_writing(self) -> None:
         self._stuck = self._server.ticks
@@ -218,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.drop()
         elif self._begun is not None:
             if tick - self._begun > patience:
-                self._server.refuse("stalled", "half a request, and not the rest")
+                self._server.refuse("stalled", "it began a request and did not complete it")
                 self.drop()
         elif tick - self._seen > idle:
             self._server.refuse("idle", "no request for a long time")

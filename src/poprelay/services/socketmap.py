@@ -75,11 +75,6 @@ class SocketmapDialogue:
         self._engine = Socketmap()
         self.refused: Bad | None = None
 
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a request has come, and its end has not."""
-        return self._engine.partial
-
     def receive(self, data: bytes) -> bytes:
         """The replies to the requests that `data` completes; nothing any more once the peer was refused."""
         replies: list[bytes] = []

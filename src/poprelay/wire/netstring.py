@@ -10,8 +10,8 @@ SECURITY
 >>> strings = Netstrings(limit=100)
 >>> strings.feed(b"5:hello,0:,3:ab")
 [b'hello', b'']
->>> strings.partial, strings.feed(b"c,"), strings.partial
-(True, [b'abc'], False)
+>>> strings.feed(b"c,")
+[b'abc']
 >>> strings.feed(b"101:"), strings.feed(b"5:hello,")
 ([Bad(word='too_long', why='longer than 100 bytes')], [])
 >>> encode(b"hello")
@@ -38,11 +38,6 @@ class Netstrings:
         self._digits = len(str(limit))
         self._rest = b""
         self._broken = False
-
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a string has come, and its end has not."""
-        return bool(self._rest)
 
     def feed(self, data: bytes) -> list[bytes | Bad]:
         """The payloads that `data` completes; after a `Bad`, which is the last, always nothing."""

@@ -69,11 +69,6 @@ class Socketmap:
         self._strings = Netstrings(limit)
         self._broken = False
 
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a request has come, and its end has not."""
-        return self._strings.partial
-
     def feed(self, data: bytes) -> list[Request]:
         """The queries that `data` completes; a `Bad` is the last thing that an engine ever yields."""
         requests: list[Request] = []

@@ -1,0 +1,67 @@
+"""`poprelay replay`: what a ledger would have done with a log, or, with `--into`, what the real one makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from pathlib import Path
+
+import click
+
+from poprelay.cli import options, reading
+from poprelay.cli.output import Row, print_json
+from poprelay.daemon.configure import Config
+from poprelay.daemon.replaying import Replay, replay_into, with_networks
+from poprelay.daemon.rows import change_row
+from poprelay.escape import show
+from poprelay.model import Event
+
+
+@click.command(name="replay")
+@reading.files
+@options.config
+@click.option("--allow-networks", metavar="N,...", default="", help="Networks that the rules let pass too.")
+@click.option("--into", is_flag=True, help="Into the real ledger, by today's clock; no daemon may be running.")
+@reading.year
+@reading.timezone
+@options.as_json
+def command(
+    files: tuple[str, ...],
+    config_path: Path,
+    allow_networks: str,
+    into: bool,
+    year: int | None,
+    zone: tzinfo | None,
+    as_json: bool,
+) -> None:
+    """Run each FILE, in order, through a fresh ledger by the log's own clock, and print every change.
+
+    The relay period, the rules and the agents are those of the config. With --into the logins go into the real ledger
+    instead, as after its loss: those younger than a period open the relay again.
+    """
+    config = with_networks(config_path, allow_networks)
+    events = _events(files, config, year, zone)
+    if into:
+        for row in replay_into(config, [event for group in events for event in group]):
+            _print(row, as_json=as_json)
+        return
+    replay = Replay(config)
+    for group in events:
+        for change in replay.feed(group):
+            _print(change_row(replay.ledger, change), as_json=as_json)
+
+
+def _events(files: Sequence[str], config: Config, year: int | None, zone: tzinfo | None) -> Iterator[list[Event]]:
+    agents = {agent.name: agent for part in config.sources for agent in part.agents}
+    for name in files:
+        for _, scanned in reading.read_log(name, list(agents.values()), year=year, zone=zone):
+            yield scanned.events
+
+
+def _print(row: Row, *, as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+    else:
+        who = show(row["user"]) or "-"
+        what = show(row["reason"]) if row["change"] in {"closed", "refused"} else f"until {row['until']}"
+        print(f"{row['at']} {row['change']} {row['address']} {who} {what}")

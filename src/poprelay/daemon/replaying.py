@@ -1,0 +1,85 @@
+"""A log through a ledger at one go: a fresh one by the log's own clock, or the real one by ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from poprelay.address import parse_network
+from poprelay.daemon.configure import Config, read_config, rules_of, terms_of
+from poprelay.daemon.offline import working_house
+from poprelay.daemon.rows import Row, change_row
+from poprelay.errors import Refused
+from poprelay.ledger.draft import Draft
+from poprelay.ledger.ledger import Ledger
+from poprelay.model import Change, Event, Instant, Login
+
+
+class Replay:
+    """A fresh ledger under the config's terms and rules. What this host is (its addresses) does not count."""
+
+    def __init__(self, config: Config) -> None:
+        self.ledger = Ledger(terms_of(config.settings), rules_of(config.settings))
+        self._now: Instant = 0.0
+
+    def feed(self, events: Iterable[Event]) -> Iterator[Change]:
+        """Let events happen when their stamps say, and grants end in between; the changes, in order."""
+        for at, together in groupby(events, key=lambda event: event.at):
+            self._now = max(self._now, at)
+            yield from self._expire()
+            draft = self.ledger.draft(self._now)
+            for event in together:
+                apply(draft, event, self._now)
+            self.ledger.close(draft)
+            self.ledger.accept(draft)
+            yield from draft.changes
+
+    def _expire(self) -> Iterator[Change]:
+        while (end := self.ledger.next_end()) is not None and end <= self._now:
+            draft = self.ledger.draft(end)
+            draft.expire()
+            self.ledger.close(draft)
+            self.ledger.accept(draft)
+            yield from draft.changes
+
+
+def apply(draft: Draft, event: Event, read_at: Instant) -> None:
+    """Let one event happen in a draft."""
+    if isinstance(event, Login):
+        draft.login(event, read_at)
+    else:
+        draft.logout(event, read_at)
+
+
+def with_networks(path: Path, text: str) -> Config:
+    """The config, with some more `allow_networks`, separated by commas. Raises ConfigError or Refused."""
+    config = read_config(path)
+    try:
+        more = tuple(parse_network(each.strip()) for each in text.split(",") if each.strip())
+    except ValueError as error:
+        raise Refused(f"--allow-networks: {error}", remedy="write it like 192.0.2.0/24,2001:db8::/32") from None
+    relay = msgspec.structs.replace(config.settings.relay, allow_networks=config.settings.relay.allow_networks + more)
+    return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, relay=relay))
+
+
+def replay_into(config: Config, events: Sequence[Event]) -> list[Row]:
+    """Let events happen in the real ledger, as read just now. Raises AlreadyRunning while a daemon runs."""
+    return asyncio.run(_into(config, events))
+
+
+async def _into(config: Config, events: Sequence[Event]) -> list[Row]:
+    async with working_house(config) as house:
+        keeper = house.keeper
+        now = keeper.clock.now()
+
+        def order(draft: Draft) -> None:
+            for event in events:
+                apply(draft, event, now)
+
+        changes = await keeper.open(order)
+        await keeper.published()
+        return [change_row(keeper.ledger, change) for change in changes]

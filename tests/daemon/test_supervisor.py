@@ -90,7 +90,7 @@ async def test_the_pause_grows_and_is_capped(supervisor: Supervisor, monkeypatch
         pauses.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(module.asyncio, "sleep", note)
+    monkeypatch.setattr("poprelay.daemon.supervisor.asyncio.sleep", note)
 
     async def run() -> None:
         raise MapError("no")

@@ -85,10 +85,12 @@ class Rows:
 class Desk:
     """One ledger, one clock, one store. Without other rules, every global address is good."""
 
-    def __init__(self, rules: Rules = EVERYTHING_GLOBAL, *, period: float = PERIOD, **terms: int) -> None:
+    def __init__(
+        self, rules: Rules = EVERYTHING_GLOBAL, terms: Terms | None = None, *, period: float = PERIOD, **limits: int
+    ) -> None:
         self.now: Instant = START
         self.rows = Rows()
-        self.ledger = Ledger(Terms(period=period, **terms), rules)
+        self.ledger = Ledger(terms or Terms(period=period, **limits), rules)
         self.stale = 0
         self.touched: set[Address] = set()
         self._ids = count(1)

@@ -195,7 +195,8 @@ def test_if_the_commit_fails_what_was_taken_away_is_owed_by_the_next_one() -> No
     for _ in range(3):
         Flight(desk).fill(login("bob", at=START)).submit()
     assert len(desk.rows.grants) == 1
-    assert Flight(desk).fill(login("bob", at=START)).commit().land() == ["closed ann gateway", "refused bob too-many-users"]
+    words = Flight(desk).fill(login("bob", at=START)).commit().land()
+    assert words == ["closed ann gateway", "refused bob too-many-users"]
     assert desk.rows.grants == {}
     assert desk.rows.sessions == {}
     assert said(desk.rows.history) == ["opened ann", "closed ann gateway"]

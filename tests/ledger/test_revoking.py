@@ -105,7 +105,7 @@ def test_a_login_with_a_stamp_in_the_future_is_beaten_by_when_it_was_read() -> N
 def test_it_is_kept_for_the_longer_of_period_and_max_session(period: float, max_session: float) -> None:
     desk = Desk(period=period)
     desk.revoke(HOME)
-    desk.now += max(period, max_session) - 1
+    desk.now += max(period, max_session)
     desk.expire()
     assert len(desk.ledger.revocations()) == len(desk.rows.revocations) == 1
     desk.now += 1

@@ -39,7 +39,9 @@ def test_no_more_is_kept_than_one_request(data: bytes, cuts: list[int]) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["sender", "helo_name", "x"]), st.text(st.characters(exclude_characters="\n\0")))
+    st.dictionaries(
+        st.sampled_from(["sender", "helo_name", "x"]), st.text(st.characters(codec="utf-8", exclude_characters="\n"))
+    )
 )
 def test_every_attribute_is_kept_to_the_letter(more: dict[str, str]) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in more.items())

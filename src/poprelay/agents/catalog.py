@@ -20,13 +20,23 @@ BUILTIN: Final[dict[str, str]] = {
 """Name in the config, and the class."""
 
 
+_ADDED: Final[dict[str, type[Agent]]] = {}
+
+
+def add(agent: type[Agent]) -> None:
+    """Know one more agent, or another one by a known name, until this process ends: see `poprelay.run`."""
+    _ADDED[agent.name] = agent
+
+
 def names() -> tuple[str, ...]:
     """All names, sorted; nothing is imported."""
-    return tuple(sorted({*BUILTIN, *(point.name for point in _others())}))
+    return tuple(sorted({*BUILTIN, *_ADDED, *(point.name for point in _others())}))
 
 
 def find(name: str) -> Agent:
     """The agent of that name, ready to use. AgentError: no such agent, two of that name, or it cannot be imported."""
+    if name in _ADDED:
+        return _ADDED[name]()
     others = [point for point in _others() if point.name == name]
     if len(others) + (name in BUILTIN) > 1:
         owners = sorted(_owner(point) for point in others)

@@ -99,7 +99,8 @@ def clamp(overlay: Overlay) -> None:
     latest = now + state.terms.period
     for address, crowd in state.crowds.items():
         if any(until > latest for _, until in crowd):
-            overlay.crowds[address] = Crowd((user, min(until, latest)) for user, until in crowd)
+            clamped_crowd = overlay.crowds[address] = Crowd(crowd)
+            clamped_crowd.clamp(latest)
 
 
 def kept(terms: Terms) -> float:

@@ -36,6 +36,11 @@ class Crowd:
         """How many users logged in within the period that ends now."""
         return sum(end > now for end in self._users.values())
 
+    def clamp(self, latest: Instant) -> None:
+        """The clock was set back: nothing counts any longer than until `latest`."""
+        for user, until in self._users.items():
+            self._users[user] = min(until, latest)
+
     def over(self, now: Instant) -> bool:
         """Whether nobody logged in from there within the period that ends now."""
         return all(end <= now for end in reversed(self._users.values()))

@@ -317,6 +317,8 @@ class Overlay:
             self.state.rewrite[key] = None
         if self.set_back:
             flying.now = min(flying.now, self.now)
+            for crowd in filter(None, flying.crowds.values()):
+                crowd.clamp(self.now + self.state.terms.period)
         for key in self._drops:
             flying._drop(key)
 

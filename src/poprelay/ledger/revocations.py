@@ -66,8 +66,8 @@ class Revocations:
 
 
 def end(revocation: Revocation, keep: float) -> Instant:
-    """Until when it must be kept."""
-    return max(revocation.at + keep, revocation.deny_until or -math.inf)
+    """Until when it must be kept: `keep` seconds past the last login that it beats."""
+    return max(int(revocation.at) + 1 + keep, revocation.deny_until or -math.inf)
 
 
 def beats(revocation: Revocation, at: Instant) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.ticker import Ticker
-from poprelay.errors import PoprelayError
+from poprelay.errors import PoprelayError, StoreDamaged
 from poprelay.model import Address
 from poprelay.services.listener import bind
 
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 
 PATIENCE = 30.0
 DRAIN = 5.0
+SWITCH = 0.001
+"""Seconds after which a busy thread lets another go on: the writer comes back from its fsync while the loop is busy."""
 
 
 class Daemon:
@@ -58,6 +61,7 @@ class Daemon:
     async def run(self) -> None:
         """Live until SIGTERM or SIGINT. Raises what keeps it from starting."""
         set_up_logging(self.config.settings.log)
+        sys.setswitchinterval(SWITCH)
         self.storage = Storage(self.config.settings, self.clock)
         try:
             self.keeper = Keeper(self.storage.ledger, self.storage.writer, self.clock)
@@ -140,7 +144,7 @@ class Daemon:
             await keeper.published(DRAIN)
             systemd.notify("READY=1")
             log.info("started", config=str(self.config_path), observe=self.observe, grants=len(keeper.ledger))
-            await self._stop.wait()
+            await self._until_stopped()
         finally:
             systemd.notify("STOPPING=1")
             for chore in chores:
@@ -156,6 +160,17 @@ class Daemon:
             await keeper.durable(DRAIN)
             await self.parts.stop("service", "map")
             await keeper.close()
+
+    async def _until_stopped(self) -> None:
+        """Until SIGTERM; raises StoreDamaged if the ledger's file turns out to be: the next start sets it aside."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._stop, self.keeper.damaged)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.keeper.damaged.is_set():
+            raise StoreDamaged(self.keeper.store_error, remedy="start the daemon again; it sets the ledger aside")
 
     async def _judge(self, config: Config) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""

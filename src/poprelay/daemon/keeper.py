@@ -16,7 +16,7 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.daemon.publisher import Publisher
-from poprelay.errors import StoreError
+from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.record import Record
@@ -53,6 +53,8 @@ class Keeper:
         self.listeners: set[Listener] = set()
         self.counts: dict[str, int] = {"opened": 0, "renewed": 0, "closed": 0, "refused": 0, "stale": 0}
         self.store_error = ""
+        self.damaged = asyncio.Event()
+        """Set when the ledger's file turned out to be damaged: only a restart, which sets it aside, can help."""
         self.sooner = asyncio.Event()
         """Set when a grant may now end before the time that the ticker waits for."""
         self._writer = writer
@@ -116,7 +118,10 @@ class Keeper:
                     self._resting = {name: place for name, place in self._resting.items() if resting.get(name) != place}
 
     async def open(self, order: Callable[[Draft], None]) -> list[Change]:
-        """Carry out what opens grants (`allow`, `standing`): commit, then publish. Raises StoreError, then nothing opened."""
+        """Carry out what opens grants (`allow`, `standing`): commit, then publish.
+
+        Raises StoreError; then nothing has opened.
+        """
         async with self._opening:
             draft = self.ledger.draft(self.clock.now())
             order(draft)
@@ -228,6 +233,8 @@ class Keeper:
         try:
             await self._writer.commit(record)
         except StoreError as error:
+            if isinstance(error, StoreDamaged):
+                self.damaged.set()
             if not self.store_error:
                 log.error("ledger cannot be written; nothing opens until it can", error=str(error))
             self.store_error = str(error)

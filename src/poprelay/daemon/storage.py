@@ -37,14 +37,14 @@ class Storage:
             self._store, self.set_aside = open_or_set_aside(self.settings.path, now)
             if self.set_aside is not None:
                 log.error("ledger was damaged and is set aside; beginning empty", set_aside=str(self.set_aside))
-            snapshot = self._store.load(now - settings.relay.period)
-            self.positions = dict(snapshot.positions)
-            self.ledger = Ledger(terms_of(settings), rules_of(settings))
-            self.ledger.load(snapshot, now)
-            self.writer = Writer(self._store)
         except BaseException:
             self._lock.release()
             raise
+        self.writer = Writer(self._store)
+        snapshot = self._store.load(now - settings.relay.period)
+        self.positions = dict(snapshot.positions)
+        self.ledger = Ledger(terms_of(settings), rules_of(settings))
+        self.ledger.load(snapshot, now)
 
     @property
     def begins_at_end(self) -> bool:

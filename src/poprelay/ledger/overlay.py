@@ -70,7 +70,7 @@ class Overlay:
         self._replacements: dict[Key, Cell] = {}
         self._opening = False
         self._closed = False
-        self._rewriting: list[Key] = []
+        self._rewriting: dict[Key, Cell | None] = {}
         self._owed: list[Closing] = []
         """What a draft that was given up had closed: out of sight already, but not committed."""
         self._suspended: dict[Key, Cell] = {}
@@ -100,7 +100,7 @@ class Overlay:
         self._owed = owed + self._owed
         self.changes[:0] = [closing.change for closing in owed]
         if other._closed:
-            self.state.rewrite.update(other._cut)
+            self.state.rewrite.update((key, other.cells.get(key)) for key in other._cut)
             for revocation in other.revocations:
                 self.revocations.add(revocation)
             self.revocations_gone += other.revocations_gone
@@ -247,8 +247,9 @@ class Overlay:
         if self._opening:
             assert state.flying is self, "another draft that opens has begun since"
             state.flying = None
-        for key in self._rewriting:
-            state.rewrite.pop(key, None)
+        for key, short in self._rewriting.items():
+            if state.rewrite.get(key) is short:
+                state.rewrite.pop(key, None)
         book.holding.joined.update(self._proven)
         touched: set[Address] = set()
         for key, cell in self.cells.items():
@@ -314,7 +315,7 @@ class Overlay:
             return
         for key, cell in self._replacements.items():
             flying.cells[key] = cell
-            self.state.rewrite[key] = None
+            self.state.rewrite[key] = cell
         if self.set_back:
             flying.now = min(flying.now, self.now)
             for crowd in filter(None, flying.crowds.values()):
@@ -326,7 +327,7 @@ class Overlay:
         """Rows that differ from what is visible, and can be put right now: no commit of theirs is awaited."""
         flying = self.flying
         newer = flying.cells if flying is not None else {}
-        self._rewriting = [key for key in self.state.rewrite if newer.get(key) is None]
+        self._rewriting = {key: cell for key, cell in self.state.rewrite.items() if newer.get(key) is None}
         cells = [self.state.book.get(key) for key in self._rewriting if key not in self.cells]
         return [cell.grant for cell in cells if cell is not None]
 

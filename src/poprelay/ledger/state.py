@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from poprelay.address import widened
-from poprelay.ledger.book import Book, Key
+from poprelay.ledger.book import Book, Cell, Key
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import Refusal
 from poprelay.ledger.revocations import Revocations
@@ -37,9 +37,9 @@ class State:
         self.refusals: dict[RefusalKey, Refusal] = {}
         self.flying: Overlay | None = None
         """The draft that opens, from its first event until it is accepted, or given up for another."""
-        self.rewrite: dict[Key, None] = {}
-        """Grants that were shortened while another commit of theirs was awaited: their rows are put right by a later
-        record. Nothing depends on it: at start they are judged and shortened anyway."""
+        self.rewrite: dict[Key, Cell | None] = {}
+        """Grants that were shortened, to what, while another commit of theirs was awaited: their rows are put right by
+        a later record. Nothing depends on it: at start they are judged and shortened anyway."""
         self._keys: dict[Address, Address] = {}
 
     def replace(self, terms: Terms, rules: Rules) -> None:

@@ -53,11 +53,15 @@ CLIENTS = ("9.9.9.9", "8.8.4.4", "1.0.0.1", "2606:4700:4700::1111", "2001:4860:4
 NOISE = (
     "postfix/smtpd[811]: connect from unknown[{address}]",
     "postfix/smtpd[811]: NOQUEUE: reject: RCPT from unknown[{address}]: 554 5.7.1 <a@example.net>: Relay access denied",
-    "dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<{user}>, "
-    "method=PLAIN, rip={address}, lip=192.0.2.25, TLS, session=<{session}>",
-    "dovecot: pop3-login: Disconnected: Aborted login by logging out (auth failed, 1 attempts in 0 secs): "
-    "user=<x>, method=PLAIN, rip=6.6.6.6, lip=192.0.2.25, mpid=1, session=<AAAA>>, method=PLAIN, rip={address}, "
-    "lip=192.0.2.25, session=<{session}>",
+    (
+        "dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<{user}>, "
+        "method=PLAIN, rip={address}, lip=192.0.2.25, TLS, session=<{session}>"
+    ),
+    (
+        "dovecot: pop3-login: Disconnected: Aborted login by logging out (auth failed, 1 attempts in 0 secs): "
+        "user=<x>, method=PLAIN, rip=6.6.6.6, lip=192.0.2.25, mpid=1, session=<AAAA>>, method=PLAIN, rip={address}, "
+        "lip=192.0.2.25, session=<{session}>"
+    ),
 )
 LOGIN = (
     "dovecot: {service}-login: Login: user=<{user}>, method=PLAIN, rip={address}, lip=192.0.2.25, mpid={pid}, TLS, "
@@ -89,9 +93,8 @@ def main() -> int:
 
 def _watch(daemon: subprocess.Popen[bytes], seconds: float | None) -> int:
     config = (HERE / "poprelay.toml").relative_to(ROOT)
-    print(
-        f"A login opens the relay for {PERIOD} seconds; then it closes. The log being read: {HERE.relative_to(ROOT)}/mail.log"
-    )
+    print(f"A login opens the relay for {PERIOD} seconds; then it closes.")
+    print(f"The log being read: {HERE.relative_to(ROOT)}/mail.log")
     print("From a second terminal:")
     for question in ("list", f"explain {CLIENTS[0]}", "status", "history", f"revoke --address {CLIENTS[0]} --deny 1h"):
         print(f"  .venv/bin/poprelay {question} -c {config}")
@@ -113,7 +116,7 @@ def _watch(daemon: subprocess.Popen[bytes], seconds: float | None) -> int:
 
 def _write(log: TextIO, over: threading.Event) -> None:
     """Fresh lines every second or two: mostly other traffic, a login each time."""
-    dice = random.Random(7)
+    dice = random.Random(7)  # noqa: S311 - a show, not a secret
     while not over.wait(dice.uniform(0.2, 1.2)):
         for line in (*dice.sample(NOISE, dice.randint(0, 2)), LOGIN):
             text = line.format(
@@ -123,7 +126,7 @@ def _write(log: TextIO, over: threading.Event) -> None:
                 pid=dice.randint(300, 9999),
                 session=f"{dice.getrandbits(60):x}",
             )
-            print(datetime.now().strftime("%b %e %H:%M:%S"), "mx1", text, file=log)
+            print(datetime.now().astimezone().strftime("%b %e %H:%M:%S"), "mx1", text, file=log)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,9 @@ class Postfix:
         self.programs = place / "programs"
         self.programs.mkdir()
         postconf = self.programs / "postconf"
-        postconf.write_text(f'#!/bin/sh\nexec {shlex.join(staged("postfix", "/usr/sbin/postconf", "-c", place / "etc"))} "$@"\n')
+        postconf.write_text(
+            f'#!/bin/sh\nexec {shlex.join(staged("postfix", "/usr/sbin/postconf", "-c", place / "etc"))} "$@"\n'
+        )
         postconf.chmod(0o755)
         self._place = place
         self._running: Running | None = None

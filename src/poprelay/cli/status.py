@@ -36,7 +36,8 @@ def _print(row: Row) -> None:
     now = time.time()
     observing = ", observing only" if row["observe"] else ""
     print(
-        f"poprelay {row['version']}, {row['state']}{observing}, process {row['pid']}, since {cell('opened', row['since'], now)}"
+        f"poprelay {row['version']}, {row['state']}{observing}, process {row['pid']}, "
+        f"since {cell('opened', row['since'], now)}"
     )
     print(f"{row['grants']} grants for {row['addresses']} addresses; ledger {show(row['ledger']['path'])}")
     print(", ".join(f"{count} {name}" for name, count in row["changes"].items()))

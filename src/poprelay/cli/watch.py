@@ -14,12 +14,13 @@ from poprelay.cli import options
 from poprelay.cli.call import Call, Row
 from poprelay.cli.output import cell, print_json
 from poprelay.escape import show
+from poprelay.spans import parse_rfc3339, show_span
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 REFRESH = 0.5
-COLUMNS = ("address", "user", "basis", "until", "agent", "sessions")
+COLUMNS = ("address", "user", "left", "basis", "agent", "sessions")
 
 
 @click.command(name="watch")
@@ -70,9 +71,11 @@ def _table(rows: Iterator[Row]) -> Table:
         title=f"{len(found)} may relay now",
         title_justify="left",
         header_style="bold",
+        padding=(0, 2, 0, 0),
     )
     for row in found[:40]:
-        table.add_row(*[Text(cell(column, row[column], now)) for column in COLUMNS])
+        row["left"] = "always" if row["until"] is None else show_span(parse_rfc3339(row["until"]) - now)
+        table.add_row(*[Text(cell(column, row[column], now), no_wrap=True) for column in COLUMNS])
     if len(found) > 40:
         table.add_row(f"and {len(found) - 40} more")
     return table

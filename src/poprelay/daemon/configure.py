@@ -60,7 +60,8 @@ class Config(msgspec.Struct, frozen=True):
         if relay.deny_users:
             told.append(f"Never grants to {_and(sorted(relay.deny_users))}.")
         told.append(
-            f"Keeps the ledger in {self.settings.ledger.path}, and its history for {show_span(self.settings.ledger.history)}."
+            f"Keeps the ledger in {self.settings.ledger.path}, "
+            f"and its history for {show_span(self.settings.ledger.history)}."
         )
         if self.settings.daemon.on_stop == "empty":
             told.append("Empties the maps when it stops.")

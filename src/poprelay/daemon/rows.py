@@ -32,9 +32,17 @@ def change_row(ledger: Ledger, change: Change) -> Row:
     """One change: the grant that it is about, what it did, when, and why."""
     if isinstance(change, Refused):
         return {
-            "at": rfc3339(change.at), "change": "refused", "address": change.address, "user": change.user,
-            "basis": "login", "opened": None, "until": None, "agent": change.agent, "sessions": 0, "reason": change.reason,
-        }  # fmt: skip
+            "at": rfc3339(change.at),
+            "change": "refused",
+            "address": change.address,
+            "user": change.user,
+            "basis": "login",
+            "opened": None,
+            "until": None,
+            "agent": change.agent,
+            "sessions": 0,
+            "reason": change.reason,
+        }
     row = {"at": rfc3339(change.at), **grant_row(ledger, change.grant)}
     match change:
         case Opened():

@@ -11,10 +11,12 @@ new one. Others, which only close, run to their end at any moment between; they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from poprelay.ledger.book import Cell, Combination, Holding, Key
 from poprelay.ledger.crowds import Crowd
@@ -100,7 +102,6 @@ class Overlay:
         self._owed = owed + self._owed
         self.changes[:0] = [closing.change for closing in owed]
         if other._closed:
-            self.state.rewrite.update((key, other.cells.get(key)) for key in other._cut)
             for revocation in other.revocations:
                 self.revocations.add(revocation)
             self.revocations_gone += other.revocations_gone
@@ -228,6 +229,8 @@ class Overlay:
             if cell is not None and book.get(key) is not None:
                 book.put(cell)
                 touched.add(key[0])
+                if self._opening:
+                    state.rewrite[key] = cell
             elif self._suspended.pop(key, None) is not None:
                 del self._cut[key]
             else:
@@ -272,7 +275,7 @@ class Overlay:
         owed = [session.key for closing in self._owed for session in closing.cell.sessions]
         rows = [cell.grant for key, cell in self.cells.items() if cell is not None and key not in self._replacements]
         return Record(
-            gone=[closing.cell.grant for closing in closings],
+            gone=[self._gone(closing) for closing in closings],
             grants=rows + self._rewritten(),
             sessions_closed=owed + [key for key, session in self.sessions.items() if session is None],
             sessions_opened=[session for session in self.sessions.values() if session is not None],
@@ -322,6 +325,13 @@ class Overlay:
                 crowd.clamp(self.now + self.state.terms.period)
         for key in self._drops:
             flying._drop(key)
+
+    def _gone(self, closing: Closing) -> Grant:
+        """The grant as it must be deleted: one that an order closed goes whatever its row says."""
+        grant = closing.cell.grant
+        if closing.change.reason == "expired" and closing.cell.key not in self.state.rewrite:
+            return grant
+        return replace(grant, until=math.inf)
 
     def _rewritten(self) -> list[Grant]:
         """Rows that differ from what is visible, and can be put right now: no commit of theirs is awaited."""

@@ -54,8 +54,8 @@ class Record(msgspec.Struct):
     """All that one transaction writes, in the order of writing."""
 
     gone: list[Grant] = []
-    """Grants as they were when closed. Delete the row of (address, user, basis) only if its `until` is not later than
-    the one here: so a renewal that was committed meanwhile is never lost."""
+    """Grants that were closed. Delete the row of (address, user, basis) only if its `until` is not later than the one
+    here, which is infinite where an order closed it: so an expiry never takes a renewal along."""
     grants: list[Grant] = []
     """Put: insert, or replace the row of the same (address, user, basis)."""
     sessions_closed: list[SessionKey] = []

@@ -1,4 +1,4 @@
-"""Where events come from: a source turns what a POP/IMAP server says into batches, and moves on when they are durable."""
+"""Where events come from: a source turns what a server says into batches, and moves on when they are durable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from poprelay.model import Event, Instant
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """Events that were read together, and where reading stands after them.
 
-    `position` is opaque to all but the source: identity, offset and all reading state. `read_at` is when this host first
-    read the lines. `caught_up` says that nothing more was waiting when the batch was made. `lines`, `cut` and
+    `position` is opaque to all but the source: identity, offset and all reading state. `read_at` is when this host
+    first read the lines. `caught_up` says that nothing more was waiting when the batch was made. `lines`, `cut` and
     `unmatched` count the lines read, those over the length limit, and those that look like a login but match nothing.
     `newest` is the stamp of the last line, if it had one.
     """
@@ -51,7 +51,7 @@ class Observable(Protocol):
     """A source that can say how it is."""
 
     def state(self) -> dict[str, object]:
-        """For `status`: at least `state` (following, missing, waiting), and position and lag in the source's own units."""
+        """For `status`: at least `state` (following, missing, waiting), and lag in the source's own units."""
         ...
 
 
@@ -59,4 +59,4 @@ KINDS: Final[dict[str, str]] = {
     "file": "poprelay.sources.file:FileSource",
     "stdin": "poprelay.sources.stdin:StdinSource",
 }
-"""The built-in kinds: name in the config, and the class. Third parties add theirs by the entry point `poprelay.sources`."""
+"""The built-in kinds: name in the config, and the class. Others come by the entry point `poprelay.sources`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from poprelay.cli import old, poprelayd
 from poprelay.cli.main import COMMANDS, poprelay
 
 MAN = Path(__file__).resolve().parent / "man"
@@ -20,6 +21,10 @@ MAN = Path(__file__).resolve().parent / "man"
 EXIT_CODES = """\
 0 well; 1 no, not healthy, or refused; 2 usage; 3 no daemon, or cannot tell; 65 input cannot be converted;
 70 a bug of ours; 77 not permitted; 78 bad config. The description says what a command makes of 0, 1 and 3."""
+
+OLD_CONFIG = (
+    "A config of Mail::POPRelay: one option on each line, name = value. poprelay import says what becomes of each."
+)
 
 
 def pages() -> dict[str, str]:
@@ -31,6 +36,9 @@ def pages() -> dict[str, str]:
         assert command is not None
         child = click.Context(command, info_name=name, parent=context)
         found[f"poprelay-{name}.1"] = _page(command, child, f"poprelay-{name}")
+    for command in (*old.COMMANDS, poprelayd.command):
+        name = command.name or ""
+        found[f"{name}.1"] = _page(command, click.Context(command, info_name=name), name)
     return found
 
 
@@ -40,7 +48,7 @@ def _page(command: click.Command, context: click.Context, title: str) -> str:
 
 def _lines(command: click.Command, context: click.Context, title: str) -> Iterator[str]:
     text = _flat(command.help or "")
-    brief = COMMANDS[context.info_name][1] if context.info_name in COMMANDS else text
+    brief = COMMANDS[context.info_name][1] if context.info_name in COMMANDS else re.split(r"[.:] ", text)[0]
     yield f'.TH {title.upper()} 1 "" poprelay "System administration"'
     yield from (".SH NAME", f"{title} \\- {_roff(brief[0].lower() + brief[1:].rstrip('.'))}")
     yield from (
@@ -58,9 +66,15 @@ def _lines(command: click.Command, context: click.Context, title: str) -> Iterat
         yield ".SH COMMANDS"
         for name, (_, line) in COMMANDS.items():
             yield from (".TP", f".BR poprelay\\-{_roff(name)} (1)", _roff(line))
-    yield from (".SH FILES", ".TP", ".I /etc/poprelay/poprelay.toml", "The config.")
-    yield from (".SH EXIT STATUS", _roff(_flat(EXIT_CODES)))
-    yield from (".SH SEE ALSO", ".BR poprelay (1)" if context.info_name in COMMANDS else ".BR postconf (5)")
+    if title.startswith("poprelay_"):
+        yield from (".SH FILES", ".TP", ".I CONFIG", _roff(OLD_CONFIG))
+    elif title == "poprelayd":
+        yield from (".SH FILES", ".TP", f".I {_roff(str(poprelayd.CONFIG))}", _roff(OLD_CONFIG))
+    else:
+        yield from (".SH FILES", ".TP", ".I /etc/poprelay/poprelay.toml", "The config.")
+    if title != "poprelayd":
+        yield from (".SH EXIT STATUS", _roff(_flat(EXIT_CODES)))
+    yield from (".SH SEE ALSO", ".BR postconf (5)" if title == "poprelay" else ".BR poprelay (1)")
 
 
 def _flat(text: str) -> str:

@@ -42,4 +42,4 @@ def test_a_config_may_name_it(tmp_path: Path) -> None:
     )
     checked = subprocess.run([tmp_path / "ours", "check", "-c", config], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
-    assert "with ours." in checked.stdout
+    assert "with the agent ours." in checked.stdout

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from poprelay.agentfile import run
-from poprelay.agents.base import Agent
-from poprelay.model import Grant, Login, Logout
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Agent", "Grant", "Login", "Logout", "run"]
+if TYPE_CHECKING:
+    from poprelay.agentfile import run
+    from poprelay.agents.base import Agent
+    from poprelay.daemon.framework import Daemon, POPRelay
+    from poprelay.model import Grant, Login, Logout
+
+__all__ = ["Agent", "Daemon", "Grant", "Login", "Logout", "POPRelay", "run"]
+
+_HOMES: Final = {
+    "Agent": "poprelay.agents.base",
+    "Daemon": "poprelay.daemon.framework",
+    "Grant": "poprelay.model",
+    "Login": "poprelay.model",
+    "Logout": "poprelay.model",
+    "POPRelay": "poprelay.daemon.framework",
+    "run": "poprelay.agentfile",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: each command passes here, and most need none of them (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

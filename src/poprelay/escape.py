@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
 
 def show(text: str) -> str:
-    r"""`text` with control, direction and invisible characters, and bytes that were not UTF-8, written as escapes.
+    r"""`text` on one line, with every character that does not print written as an escape.
 
-    >>> show("ann"), show("a\nb\x1b[2J"), show("caf\udce9"), show("\u202egpj")
-    ('ann', 'a\\x0ab\\x1b[2J', 'caf\\xe9', '\\u202egpj')
+    These are control characters, line and paragraph separators, what turns the direction of text or shows nothing at
+    all, spaces other than the plain one, characters that Unicode does not assign, and bytes that were not UTF-8
+    (surrogates, PEP 383). A backslash stays what it is: this is for reading, not for reading back.
+
+    >>> show("ann"), show("a\nb\x1b[2J"), show("caf\udce9"), show("\u202egpj"), show("café 茶")
+    ('ann', 'a\\x0ab\\x1b[2J', 'caf\\xe9', '\\u202egpj', 'café 茶')
     """
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escaped, text)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escaped(ord(each)) for each in text)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def _escaped(code: int) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

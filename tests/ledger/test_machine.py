@@ -99,6 +99,8 @@ class Model:
                 crowd[name] = end if 0 < end - now <= self.period + SLACK else now + self.period
         if crowd is not None:
             crowd[user] = max(until, crowd.get(user, until))
+            for gone in [name for name, end in crowd.items() if end <= now]:
+                del crowd[gone]
             if sum(end > now for end in crowd.values()) > LIMITS["max_users_per_address"]:
                 for crowded in [other for other in self.grants if other[0] == address and other[2] == "login"]:
                     self.close(crowded)

@@ -213,6 +213,15 @@ def test_if_the_commit_fails_what_expired_meanwhile_has_expired(desk: Desk) -> N
     assert in_step(desk)
 
 
+def test_if_the_commit_fails_what_expired_and_was_then_revoked_has_no_session_left(desk: Desk) -> None:
+    desk.login(session="s")
+    Flight(desk).fill(login(at=START), logout("s", at=START)).submit()
+    desk.now += PERIOD
+    desk.expire()
+    desk.revoke()
+    assert desk.rows.sessions == {}
+
+
 def test_if_the_commit_fails_a_revocation_stands_when_its_batch_is_read_again(desk: Desk) -> None:
     event = login(at=START)
     Flight(desk).fill(event).submit()
@@ -231,6 +240,68 @@ def test_a_reload_reaches_what_is_being_committed(desk: Desk) -> None:
     assert (desk.users(), desk.ends("bob")) == ({"bob"}, 10 * MINUTE)
     desk.expire()
     assert in_step(desk)
+
+
+def test_what_a_reload_ends_while_its_renewal_is_committed_goes_and_comes_back(desk: Desk) -> None:
+    desk.login(at=START - 10 * MINUTE)
+    flight = Flight(desk).fill(login(at=START)).commit()
+    assert desk.reload(terms=Terms(period=10 * MINUTE)) == []
+    desk.now -= 1
+    assert not desk.allowed()
+    assert flight.land() == ["renewed ann"]
+    assert desk.ends() == 10 * MINUTE + 1
+
+
+def test_a_reload_knows_what_will_be_held_when_a_proof_is_committed(desk: Desk) -> None:
+    desk.take(login(at=START, session="a"), login(at=START, session="b"))
+    flight = Flight(desk).fill(login(at=START), logout("a", at=START)).commit()
+    desk.now += PERIOD
+    desk.reload(terms=Terms(period=PERIOD, max_session=2 * HOUR))
+    assert not desk.allowed()
+    flight.land()
+    assert desk.ends() == 2 * HOUR - PERIOD
+
+
+def test_what_a_reload_shortened_and_an_order_closed_leaves_no_longer_row_behind(desk: Desk) -> None:
+    flight = Flight(desk).fill(login(at=START)).commit()
+    desk.reload(terms=Terms(period=10 * MINUTE))
+    desk.revoke(HOME)
+    assert flight.land() == []
+    assert desk.rows.grants == {}
+
+
+def test_what_was_revoked_while_its_batch_was_filled_leaves_room_under_max_grants() -> None:
+    desk = Desk(max_grants=1)
+    flight = Flight(desk).fill(login("ann", at=START))
+    desk.revoke(user="ann")
+    assert flight.fill(login("bob", at=START)).commit().land() == ["opened bob"]
+
+
+def test_a_session_key_used_again_in_a_failed_commit_stays_with_its_first_login(desk: Desk) -> None:
+    desk.login("ann", session="42")
+    Flight(desk).fill(login("bob", OFFICE, at=START, session="42")).submit()
+    desk.revoke(user="bob")
+    desk.login("carl")
+    assert [session.user for session in desk.rows.sessions.values()] == ["ann"]
+
+
+def test_if_the_commit_fails_a_session_that_ended_before_its_grant_was_closed_is_forgotten_too() -> None:
+    desk = Desk(max_users_per_address=1)
+    desk.login("ann", session="s")
+    Flight(desk).fill(logout("s", at=START), login("bob", at=START)).submit()
+    desk.login("carl", OFFICE)
+    assert desk.rows.sessions == {}
+
+
+def test_a_step_back_reaches_a_crowd_that_is_being_committed() -> None:
+    desk = Desk(max_users_per_address=1)
+    flight = Flight(desk).fill(login("ann", at=START), login("bob", at=START)).commit()
+    desk.now -= HOUR
+    desk.do(lambda draft: draft.clamp())
+    flight.land()
+    assert desk.ledger.crowded(desk.now) == [HOME]
+    desk.now += PERIOD
+    assert desk.ledger.crowded(desk.now) == []
 
 
 def test_a_step_back_reaches_what_is_being_committed(desk: Desk) -> None:

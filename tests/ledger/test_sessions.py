@@ -189,9 +189,9 @@ def test_when_catching_up_an_old_logout_ends_a_held_grant(proven: Desk) -> None:
     proven.now += 10 * HOUR
     proven.restart()
     assert proven.allowed()
-    proven.logout("s", at=START + HOUR)
+    assert said(proven.logout("s", at=START + HOUR)) == ["renewed ann", "closed ann expired"]
     assert not proven.allowed()
-    assert said(proven.expire()) == ["closed ann expired"]
+    assert proven.rows.grants == {}
 
 
 def test_while_we_cannot_tell_a_grant_that_only_a_session_holds_is_not_plainly_live(proven: Desk) -> None:
@@ -230,6 +230,14 @@ def test_a_key_that_the_server_uses_again_belongs_to_the_later_login(proven: Des
     assert proven.ends("bob", OFFICE) == 24 * HOUR
     assert [session.user for session in proven.rows.sessions.values()] == ["bob"]
     assert said(proven.logout("42")) == ["renewed bob"]
+
+
+def test_a_key_used_again_closes_the_grant_of_its_first_login_if_that_ended_unseen() -> None:
+    desk = Desk(max_grants=1)
+    desk.login("ann", session="42")
+    desk.now += PERIOD
+    words = said(desk.take(login("bob", OFFICE, at=desk.now, session="42"), login("carl", at=desk.now)))
+    assert words == ["opened bob", "closed ann expired", "refused carl too-many-grants"]
 
 
 def test_a_key_that_the_same_user_uses_again_is_one_session(proven: Desk) -> None:

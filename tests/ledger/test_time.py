@@ -124,6 +124,16 @@ def test_renewing_moves_the_next_end_and_many_renewals_do_not_fill_the_schedule(
     assert desk.expire() == []
 
 
+def test_closing_and_opening_many_times_does_not_fill_the_schedule() -> None:
+    desk = Desk()
+    for _ in range(300):
+        desk.now += 1
+        desk.login()
+        desk.revoke(HOME, at=START)
+    assert len(desk.ledger._book._heap) < 100
+    assert desk.ledger.next_end() is None
+
+
 def test_the_next_end_costs_little_at_once_even_after_very_many_renewals() -> None:
     desk = Desk(max_users_per_address=2_000)
     for _ in range(2):

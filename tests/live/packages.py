@@ -26,6 +26,7 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "postfix": ("postfix", "postfix-lmdb"),
     "dovecot": ("dovecot-pop3d", "dovecot-imapd"),
     "rsyslog": ("rsyslog",),
+    "sendmail": ("sendmail-bin", "sendmail-cf", "m4"),
     "iproute2": ("iproute2",),
 }
 """Prefix and packages. One more server is one more line."""

@@ -15,7 +15,7 @@ of the text that follows it: a pattern says all of the message, to its end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from poprelay.agents.patterns import compiled
 from poprelay.errors import AgentError
@@ -58,6 +58,8 @@ class Agent:
     """Literal texts, one of which is in every line that `login` takes. Empty: found from the patterns."""
     logout_needles: tuple[str, ...] = ()
     """The same for `logout`."""
+    whole_line: ClassVar[bool] = False
+    """Whether `login` is matched against whole lines, header and all, of whatever program: see `agents.line`."""
 
     def __init__(
         self,

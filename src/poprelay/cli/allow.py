@@ -13,9 +13,11 @@ from poprelay.cli.output import cell, print_json
 
 
 @click.command(name="allow")
-@click.argument("address")
+@click.argument("address", type=options.Address())
 @click.option("--user", default="", help="For whom; shown in lists.")
-@click.option("--for", "span", metavar="SPAN", help="For how long, such as 2h or 7d; without it, one relay period.")
+@click.option(
+    "--for", "span", type=options.Span(), help="For how long, such as 2h or 7d; without it, one relay period."
+)
 @click.option("--reason", default="", help="Why; kept in the history.")
 @click.option(
     "--force", is_flag=True, help="Even if the address is special (private, loopback, ...): all behind it may relay."
@@ -27,7 +29,7 @@ def command(
 ) -> None:
     """Let ADDRESS relay for a while. Passes deny rules and caps; exit code 1 if it is refused."""
     arguments = {"address": address, "user": user, "span": span, "reason": reason, "force": force}
-    for row in Call(config_path, "allow", arguments):
+    for row in Call(config_path, "allow", arguments, writes=True):
         if as_json:
             print_json(row)
         else:

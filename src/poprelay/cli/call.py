@@ -21,12 +21,14 @@ class Call:
         operation: str,
         arguments: Row,
         *,
+        writes: bool = False,
         needs_daemon: bool = False,
         wait: float | None = 30.0,
     ) -> None:
         self._config_path = config_path
         self._operation = operation
         self._arguments = arguments
+        self._writes = writes
         self._needs_daemon = needs_daemon
         self._wait = wait
         self.exit_code = 0
@@ -47,7 +49,9 @@ class Call:
         self.exit_code = answer.exit_code
 
     def _without_daemon(self) -> Iterator[Row]:
-        from poprelay.daemon.offline import carry_out
-
+        if self._writes:
+            from poprelay.daemon.offline import carry_out
+        else:
+            from poprelay.daemon.reading import look as carry_out
         rows, self.exit_code = carry_out(self._config_path, self._operation, self._arguments)
         yield from rows

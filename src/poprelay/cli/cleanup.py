@@ -17,7 +17,7 @@ from poprelay.cli.output import print_json
 def command(config_path: Path, as_json: bool) -> None:
     """Remove from maps and ledger what is no longer live; adds nothing. The systemd timer runs it every minute."""
     count = 0
-    for row in Call(config_path, "cleanup", {}):
+    for row in Call(config_path, "cleanup", {}, writes=True):
         count += 1
         if as_json:
             print_json(row)

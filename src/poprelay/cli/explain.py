@@ -13,9 +13,11 @@ from poprelay.cli.call import Call, Row
 from poprelay.cli.output import cell, print_json
 from poprelay.escape import show
 
+HOLDS = {True: "holds it", False: "does not hold it", None: "cannot be read now"}
+
 
 @click.command(name="explain")
-@click.argument("address")
+@click.argument("address", type=options.Address())
 @options.config
 @options.as_json
 def command(address: str, config_path: Path, as_json: bool) -> None:
@@ -39,4 +41,4 @@ def _print(row: Row) -> None:
     for why in row["why"]:
         print(f"  {show(why)}")
     for name, holds in row["maps"].items():
-        print(f"  map {show(name)}: {'holds it' if holds else 'does not hold it'}")
+        print(f"  map {show(name)}: {HOLDS[holds]}")

@@ -17,7 +17,7 @@ COLUMNS = ("at", "change", "address", "user", "basis", "agent", "reason", "count
 @click.command(name="history")
 @options.user
 @options.address
-@click.option("--since", metavar="SPAN", help="Only the last SPAN, such as 1d or 30m.")
+@click.option("--since", type=options.Span(), help="Only the last SPAN, such as 1d or 30m.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many changes.")
 @options.config
 @options.as_json

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -29,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "match": ("poprelay.cli.match", "Show what the agents see in a log."),
     "replay": ("poprelay.cli.replay", "Run a log through a fresh ledger by the log's own clock."),
     "agents": ("poprelay.cli.agents", "Show the agents, their patterns and samples."),
+    "import": ("poprelay.cli.importing", "Turn a Mail::POPRelay config into one of ours."),
     "cleanup": ("poprelay.cli.cleanup", "Remove from maps and ledger what is no longer live."),
     "wipe": ("poprelay.cli.wipe", "Close every grant."),
     "completion": ("poprelay.cli.completion", "Print the completion script for a shell."),
@@ -50,6 +52,16 @@ class Commands(click.Group):
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(name, COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"there is no command {name!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -66,16 +78,23 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command line, print an error as one line, and return the exit code."""
+def run(arguments: list[str], command: click.Command | None = None, name: str = "poprelay") -> int:
+    """Run one command line, print an error as one line, and return the exit code. `command` is `poprelay`, or one of
+    Mail::POPRelay's old commands, called `name`."""
+    out = sys.stdout
     try:
-        code = poprelay.main(arguments, prog_name="poprelay", standalone_mode=False)
+        try:
+            code = (command or poprelay).main(arguments, prog_name=name, standalone_mode=False)
+        except SystemExit as end:
+            if sys.stdout is not out:  # click noticed that nobody reads any more, and would have exit code 1
+                raise BrokenPipeError from end
+            code = end.code
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE
     except click.ClickException as error:
-        _complain(f"{error.format_message()}; see: {_path(error)} --help")
+        _complain(f"{error.format_message().rstrip('.')}; see: {_path(error)} --help")
         return USAGE if isinstance(error, click.UsageError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -33,7 +33,7 @@ class Zone(click.ParamType[tzinfo]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
         try:
             return ZoneInfo(str(value))
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             self.fail(f"no time zone is called {value!r}; use a name like Europe/Vienna or UTC", param, ctx)
 
 

@@ -10,7 +10,7 @@ import click
 
 from poprelay.cli import options, reading
 from poprelay.cli.output import Row, print_json
-from poprelay.daemon.configure import Config
+from poprelay.daemon.configure import Config, default_config, read_config
 from poprelay.daemon.replaying import Replay, replay_into, with_networks
 from poprelay.daemon.rows import change_row
 from poprelay.escape import show
@@ -19,7 +19,10 @@ from poprelay.model import Event
 
 @click.command(name="replay")
 @reading.files
-@options.config
+@click.option(
+    "-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="POPRELAY_CONFIG",
+    help=f"The config file; {options.DEFAULT_CONFIG} if that is there, else 30 minutes and every agent.",
+)  # fmt: skip
 @click.option("--allow-networks", metavar="N,...", default="", help="Networks that the rules let pass too.")
 @click.option("--into", is_flag=True, help="Into the real ledger, by today's clock; no daemon may be running.")
 @reading.year
@@ -27,7 +30,7 @@ from poprelay.model import Event
 @options.as_json
 def command(
     files: tuple[str, ...],
-    config_path: Path,
+    config_path: Path | None,
     allow_networks: str,
     into: bool,
     year: int | None,
@@ -39,7 +42,7 @@ def command(
     The relay period, the rules and the agents are those of the config. With --into the logins go into the real ledger
     instead, as after its loss: those younger than a period open the relay again.
     """
-    config = with_networks(config_path, allow_networks)
+    config = with_networks(_config(config_path, into=into), allow_networks)
     events = _events(files, config, year, zone)
     if into:
         for row in replay_into(config, [event for group in events for event in group]):
@@ -49,6 +52,12 @@ def command(
     for group in events:
         for change in replay.feed(group):
             _print(change_row(replay.ledger, change), as_json=as_json)
+
+
+def _config(path: Path | None, *, into: bool) -> Config:
+    if path is None and not into and not options.DEFAULT_CONFIG.exists():
+        return default_config()
+    return read_config(path or options.DEFAULT_CONFIG)
 
 
 def _events(files: Sequence[str], config: Config, year: int | None, zone: tzinfo | None) -> Iterator[list[Event]]:

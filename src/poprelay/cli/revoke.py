@@ -14,9 +14,9 @@ from poprelay.escape import show
 
 
 @click.command(name="revoke")
-@click.option("--address", help="Close the grants of this address.")
+@click.option("--address", type=options.Address(), help="Close the grants of this address.")
 @click.option("--user", help="Close the grants of this user; with --address, only their common ones.")
-@click.option("--deny", metavar="SPAN", help="Refuse new logins too, for so long, such as 7d.")
+@click.option("--deny", type=options.Span(), help="Refuse new logins too, for so long, such as 7d.")
 @click.option("--reason", default="", help="Why; kept in the history.")
 @options.config
 @options.as_json
@@ -26,7 +26,7 @@ def command(
     """Close grants at once; exit code 1 if there was none. A new login opens the relay again, unless --deny."""
     if address is None and user is None:
         raise click.UsageError("name --address, --user, or both")
-    call = Call(config_path, "revoke", {"address": address, "user": user, "deny": deny, "reason": reason})
+    call = Call(config_path, "revoke", {"address": address, "user": user, "deny": deny, "reason": reason}, writes=True)
     for row in call:
         if as_json:
             print_json(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ COLUMNS = ("address", "user", "left", "basis", "agent", "sessions")
 def command(user: str | None, address: str | None, config_path: Path, as_json: bool) -> None:
     """Show who may relay, live, until Ctrl-C. Into a pipe: one change per line, as it happens."""
     asked = {"user": user, "address": address}
+    with suppress(KeyboardInterrupt):  # it is how a watch ends
+        _watch(config_path, asked, as_json=as_json)
+
+
+def _watch(config_path: Path, asked: Row, *, as_json: bool) -> None:
     if sys.stdout.isatty() and not as_json:
         _live(config_path, asked)
         return

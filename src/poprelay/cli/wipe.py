@@ -17,7 +17,7 @@ from poprelay.cli.output import print_json
 def command(config_path: Path, as_json: bool) -> None:
     """Close every grant, at once."""
     count = 0
-    for row in Call(config_path, "wipe", {}):
+    for row in Call(config_path, "wipe", {}, writes=True):
         count += 1
         if as_json:
             print_json(row)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from poprelay.config.places import Place, places
-from poprelay.config.section import Problem, Section, show_path
+from poprelay.config.problem import Problem, show_path
+from poprelay.config.section import Section
 from poprelay.config.settings import CONTROL
 from poprelay.errors import ConfigError
 from poprelay.escape import show
@@ -17,6 +17,10 @@ from poprelay.escape import show
 _SYNTAX: Final = re.compile(
     r"(?P<what>.*?)(?: \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\))?", re.DOTALL
 )
+_DECLARED: Final = re.compile(r"Cannot declare \('(?P<name>[A-Za-z0-9_-]+)',\) twice")
+_NOT_TOML: Final = "this is not TOML (https://toml.io)"
+_TWICE: Final = "TOML takes each key and each [table] once; leave one out"
+_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Document:
@@ -25,11 +29,18 @@ class Document:
     def __init__(self, text: str, name: str) -> None:
         """`name` is what refusals call the file. Raises ConfigError if the text is not TOML."""
         self._name = name
+        text = text.replace("\r\n", "\n")
         try:
             table = tomllib.loads(text)
+            self._places = places(text)
+        except RecursionError:
+            raise ConfigError(
+                [show(f"{name}:1:1: is nested too deeply; nothing here needs more than two levels")]
+            ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError([_syntax(name, text, str(error))]) from None
-        self._places = places(text)
+        except ValueError:  # int() reads no more than some thousand digits
+            raise ConfigError([show(f"{name}:1:1: has a number of thousands of digits; {_NOT_TOML}")]) from None
         self.root = Section(table, (), [])
 
     def place(self, keys: tuple[str | int, ...]) -> Place:
@@ -41,19 +52,14 @@ class Document:
     def sentence(self, problem: Problem) -> str:
         """One problem as it is shown: `poprelay.toml:15:1: sources[0].path: what is wrong; the remedy`."""
         line, column = self.place(problem.path)
-        where = f"{self._name}:{line}:{column}: "
-        key = show_path(problem.path)
-        return show(
-            where + (f"{key}: " if key else "") + problem.message + (f"; {problem.remedy}" if problem.remedy else "")
-        )
+        parts = (f"{self._name}:{line}:{column}", show_path(problem.path), problem.message)
+        return show(": ".join(part for part in parts if part) + (f"; {problem.remedy}" if problem.remedy else ""))
 
     def check(self) -> None:
         """Raises ConfigError with every problem recorded so far, in the order of the file."""
         if self.root.problems:
-            raise ConfigError(self._in_order(self.root.problems))
-
-    def _in_order(self, problems: Iterable[Problem]) -> list[str]:
-        return [self.sentence(one) for one in sorted(dict.fromkeys(problems), key=lambda one: self.place(one.path))]
+            ordered = sorted(self.root.problems, key=lambda problem: self.place(problem.path))
+            raise ConfigError([self.sentence(problem) for problem in ordered])
 
 
 def read_document(path: Path) -> Document:
@@ -62,18 +68,24 @@ def read_document(path: Path) -> Document:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
+        raise ConfigError([show(f"{path}: there is no such file; write it, or name another one with -c")]) from None
+    except IsADirectoryError:
+        raise ConfigError([show(f"{path}: is a directory; name the file in it")]) from None
+    except PermissionError:
         raise ConfigError(
-            [f"{path}: there is no such file; write one (packaging/poprelay.toml shows every setting)"]
+            [show(f"{path}: may not be read by this user; run this as root, or open the file to it")]
         ) from None
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([show(f"{path}: cannot be read: {error.strerror or error}")]) from None
+    if raw.startswith(_MARK):
+        raise ConfigError([show(f"{name}:1:1: begins with a byte order mark; save the file as UTF-8 without one")])
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        raise ConfigError([f"{name}:{line}:{column}: is not UTF-8; save the file as UTF-8"]) from None
-    return Document(text.replace("\r\n", "\n"), name)
+        column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
+        raise ConfigError([show(f"{name}:{line}:{column}: is not UTF-8; save the file as UTF-8")]) from None
+    return Document(text, name)
 
 
 def control_socket(path: Path) -> Path:
@@ -84,8 +96,16 @@ def control_socket(path: Path) -> Path:
 
 
 def _syntax(name: str, text: str, message: str) -> str:
+    """A syntax error as `tomllib` words it, in our form."""
     match = _SYNTAX.fullmatch(message)
     assert match is not None
-    line, column = match["line"] or str(text.count("\n") + 1), match["column"] or "1"
-    what = match["what"]
-    return show(f"{name}:{line}:{column}: {what[0].lower()}{what[1:]}; this is not TOML (toml.io)")
+    what, line, column = match["what"], match["line"], match["column"]
+    if line is None:
+        line, column = str(text.count("\n") + 1), str(len(text) - text.rfind("\n"))
+    twice = _DECLARED.fullmatch(what)
+    if twice is not None:
+        what, column = f"[{twice['name']}] is there already", "1"
+    elif what == "Cannot overwrite a value":
+        what, column = "this key is there already", "1"
+    remedy = _TWICE if what.endswith("already") else _NOT_TOML
+    return show(f"{name}:{line}:{column}: {what[0].lower()}{what[1:]}; {remedy}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
 Place: TypeAlias = tuple[int, int]
@@ -28,7 +28,7 @@ _STRING: Final = re.compile("|".join(_STRINGS), re.DOTALL)
 
 
 def places(text: str) -> dict[Path, Place]:
-    """The place of every table, key and array element, by its path.
+    """The place of every table, key and array element, by its path: a table's header, a key, an element itself.
 
     >>> places('[relay]\\nperiod = "30m"\\n[[maps]]\\nkind = "lmdb"\\n')[("maps", 0, "kind")]
     (4, 1)
@@ -67,7 +67,7 @@ class _Outline:
         keys = self._keys()
         self._at += 2 if many else 1
         path: Path = ()
-        for number, key in enumerate(keys):
+        for number, (key, _) in enumerate(keys):
             path = (*path, key)
             self._note(path, start)
             if many and number == len(keys) - 1:
@@ -78,9 +78,8 @@ class _Outline:
         return path
 
     def _pair(self, table: Path) -> Path:
-        start = self._at
         path = table
-        for key in self._keys():
+        for key, start in self._keys():
             path = (*path, key)
             self._note(path, start)
         self._skip(_SPACE)
@@ -89,15 +88,14 @@ class _Outline:
         self._value(path)
         return table
 
-    def _keys(self) -> list[str]:
-        keys: list[str] = []
+    def _keys(self) -> list[tuple[str, int]]:
+        """The parts of a dotted key, and where each begins."""
+        keys: list[tuple[str, int]] = []
         while True:
             self._skip(_SPACE)
             start = self._at
-            if self._text[start] in "\"'":
-                keys.append(_unquoted(self._text[start : self._skip(_STRING)]))
-            else:
-                keys.append(self._text[start : self._skip(_BARE)])
+            key = self._text[start : self._skip(_STRING if self._text[start] in "\"'" else _BARE)]
+            keys.append((_unquoted(key), start))
             self._skip(_SPACE)
             if self._text[self._at] != ".":
                 return keys
@@ -134,6 +132,5 @@ class _Outline:
         self._at += 1
 
 
-def _unquoted(text: str) -> str:
-    value: Any = tomllib.loads(f"x = {text}")["x"]
-    return str(value)
+def _unquoted(key: str) -> str:
+    return next(iter(tomllib.loads(f"{key} = 0")))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from poprelay.address import Network, canonical, special
+from poprelay.address import Network, canonical, covers, special
 from poprelay.config.listen import Listen
 from poprelay.config.section import Section
 from poprelay.model import Address
 
-DAY = 86_400.0
-LEDGER = Path("/var/lib/poprelay/private/ledger.db")
-CONTROL = Listen(unix=Path("/run/poprelay/control.sock"))
-NETWORKS_WORD = "mta"
+DAY: Final = 86_400.0
+LONGEST_PERIOD: Final = 30 * DAY
+LEDGER: Final = Path("/var/lib/poprelay/private/ledger.db")
+CONTROL: Final = Listen(unix=Path("/run/poprelay/control.sock"))
+NETWORKS_WORD: Final = "mta"
+"""In `exclude_networks`: what the MTA trusts anyway."""
+
+_LONGEST_SOCKET: Final = 103
+"""Bytes of a unix socket's path that every system takes (BSD: 104 with its NUL; Linux: 108)."""
 
 
 class Relay(msgspec.Struct, frozen=True):
@@ -68,7 +76,7 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 
 class DaemonSettings(msgspec.Struct, frozen=True):
-    """`[daemon]`: `on_stop` is `keep` (the maps stay as they are) or `empty`."""
+    """`[daemon]`: `on_stop` is `keep` (the maps stay as they are), `empty`, or `wipe` (every grant is closed)."""
 
     on_stop: str = "keep"
 
@@ -86,9 +94,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 def read_settings(root: Section) -> Settings:
     """Read our own sections of the config; mistakes are recorded in `root.problems`."""
+    relay = _relay(_required(root, "relay"))
     return Settings(
-        relay=_relay(_required(root, "relay")),
-        standing=_standing(root),
+        relay=relay,
+        standing=_standing(root, relay.allow_networks),
         ledger=_ledger(_optional(root, "ledger")),
         control=_control(_optional(root, "control")),
         log=_log(_optional(root, "log")),
@@ -109,25 +118,20 @@ def _optional(root: Section, key: str) -> Section:
 
 
 def _relay(section: Section) -> Relay:
-    period = section.duration("period", high=30 * DAY)
-    max_session = section.duration("max_session", max(DAY, period), high=30 * DAY)
-    if section.given("max_session") and max_session < period:
-        section.refuse("max_session", "is shorter than the relay period", "a session may hold a grant at least so long")
-    prefix = section.integer("ipv6_prefix", 128, low=64, high=128)
-    excluded = section.texts("exclude_networks", (NETWORKS_WORD,))
-    named = [(number, text) for number, text in enumerate(excluded) if text != NETWORKS_WORD]
+    period = section.duration("period", high=LONGEST_PERIOD)
+    max_session = section.duration("max_session", max(DAY, period), high=LONGEST_PERIOD)
+    if section.sound and max_session < period:
+        section.refuse("max_session", "is shorter than the relay period", "make it as long, or leave it out")
     settings = Relay(
         period=period,
-        ipv6_prefix=prefix,
+        ipv6_prefix=section.integer("ipv6_prefix", 128, low=64, high=128),
         max_session=max_session,
         require_tls=section.flag("require_tls", default=False),
         allow_networks=section.networks("allow_networks"),
-        exclude_networks=tuple(
-            found for number, text in named if (found := section.network("exclude_networks", number, text))
-        ),
-        exclude_mta=NETWORKS_WORD in excluded,
+        exclude_networks=section.networks("exclude_networks", word=NETWORKS_WORD),
+        exclude_mta=NETWORKS_WORD in section.texts("exclude_networks", (NETWORKS_WORD,)),
         deny_networks=section.networks("deny_networks"),
-        deny_users=frozenset(section.texts("deny_users", ())),
+        deny_users=frozenset(section.texts("deny_users", (), once=True)),
         max_addresses_per_user=section.integer("max_addresses_per_user", 20, low=1),
         max_users_per_address=section.integer("max_users_per_address", 200, low=1),
         max_grants=section.integer("max_grants", 1_000_000, low=1, high=10_000_000),
@@ -136,27 +140,27 @@ def _relay(section: Section) -> Relay:
     return settings
 
 
-def _standing(root: Section) -> tuple[Standing, ...]:
-    found: dict[Standing, None] = {}
+def _standing(root: Section, allowed: Sequence[Network]) -> tuple[Standing, ...]:
+    found: dict[tuple[Address, str], Standing] = {}
     for section in root.tables("standing"):
         text = section.text("address")
-        address = canonical(text)
-        if text and address is None:
-            section.refuse("address", f"{text!r} is not one full IPv4 or IPv6 address")
+        user, reason = section.text("user", ""), section.text("reason", "")
         force = section.flag("force", default=False)
-        word = special(address) if address else None
-        if word and not force:
-            section.refuse(
-                "address",
-                f"{address} is special ({word}): all behind it could relay",
-                "add force = true if that is meant",
-            )
-        one = Standing(address or Address("192.0.2.0"), section.text("user", ""), section.text("reason", ""))
-        if any((one.address, one.user) == (other.address, other.user) for other in found):
-            section.refuse("address", f"{address} is there twice for the same user", "leave one out")
-        found[one] = None
         section.finish()
-    return tuple(found)
+        address = canonical(text)
+        if address is None:
+            if text:
+                remedy = "write one [[standing]] for each"
+                section.refuse("address", f"{text!r} is not one full IPv4 or IPv6 address", remedy)
+            continue
+        word = special(address)
+        if word and not force and not any(covers(network, address) for network in allowed):
+            remedy = "add force = true if that is meant"
+            section.refuse("address", f"{address} is special ({word}): all behind it could relay", remedy)
+        if (address, user) in found:
+            section.refuse("address", f"{address} is there twice for the same user", "leave one out")
+        found[address, user] = Standing(address, user, reason)
+    return tuple(found.values())
 
 
 def _ledger(section: Section) -> LedgerSettings:
@@ -172,14 +176,15 @@ def _ledger(section: Section) -> LedgerSettings:
 def _control(section: Section) -> ControlSettings:
     listen = section.listen("listen", CONTROL)
     if listen.unix is None:
-        section.refuse(
-            "listen", "the control socket is a unix socket: only there the kernel says who asks", 'write "unix:/path"'
-        )
+        why = "the control socket is a unix socket: only there the kernel says who asks"
+        section.refuse("listen", why, 'write "unix:/path"')
+    elif len(os.fsencode(listen.unix)) > _LONGEST_SOCKET:
+        section.refuse("listen", f"a unix socket's path has at most {_LONGEST_SOCKET} bytes", "choose a shorter one")
     settings = ControlSettings(
         listen=listen,
         mode=section.mode("mode", 0o660),
         group=section.text("group", ""),
-        writers=section.texts("writers", ()),
+        writers=section.texts("writers", (), once=True),
     )
     section.finish()
     return settings
@@ -196,6 +201,6 @@ def _log(section: Section) -> LogSettings:
 
 
 def _daemon(section: Section) -> DaemonSettings:
-    settings = DaemonSettings(on_stop=section.choice("on_stop", ("keep", "empty"), "keep"))
+    settings = DaemonSettings(on_stop=section.choice("on_stop", ("keep", "empty", "wipe"), "keep"))
     section.finish()
     return settings

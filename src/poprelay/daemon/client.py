@@ -13,7 +13,7 @@ from poprelay.errors import NoDaemon, NotPermitted, PoprelayError, Refused
 ANSWER_WITHIN = 30.0
 """Seconds to wait for the next row of an answer; `watch` waits for ever."""
 
-_ERRORS: dict[int, type[PoprelayError]] = {kind.exit_code: kind for kind in (PoprelayError, Refused, NotPermitted)}
+_ERRORS: dict[int, type[PoprelayError]] = {kind.exit_code: kind for kind in (Refused, NotPermitted, NoDaemon)}
 
 
 class Answer:
@@ -24,8 +24,8 @@ class Answer:
         self.exit_code = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        with self._connection, self._connection.makefile("rb") as lines:
-            for line in lines:
+        with self._connection:
+            for line in self._lines():
                 message = json.loads(line)
                 if "row" in message:
                     yield message["row"]
@@ -34,7 +34,20 @@ class Answer:
                 if "error" in message:
                     raise _ERRORS.get(self.exit_code, PoprelayError)(message["error"])
                 return
-        raise NoDaemon("the daemon went away before it had answered", remedy="ask again")
+        raise _gone()
+
+    def _lines(self) -> Iterator[bytes]:
+        with self._connection.makefile("rb") as lines:
+            while True:
+                try:
+                    line = lines.readline()
+                except TimeoutError:
+                    raise NoDaemon("the daemon does not answer", remedy="see its log") from None
+                except OSError:
+                    return
+                if not line.endswith(b"\n"):
+                    return
+                yield line
 
 
 def connect(path: Path) -> socket.socket:
@@ -56,5 +69,14 @@ def ask(
 ) -> Answer:
     """Send one request over `connection`, which is used up by it."""
     connection.settimeout(wait)
-    connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+    try:
+        connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+    except TimeoutError:
+        raise NoDaemon("the daemon does not answer", remedy="see its log") from None
+    except OSError:
+        pass  # it has hung up; why, stands in what it said before
     return Answer(connection)
+
+
+def _gone() -> NoDaemon:
+    return NoDaemon("the daemon went away before it had answered", remedy="ask again")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,199 +9,122 @@ import msgspec
 
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
-from poprelay.config.load import read_document
-from poprelay.config.section import Problem, Section
+from poprelay.config.load import Document, read_document
+from poprelay.config.problem import nearest
+from poprelay.config.section import Section
 from poprelay.config.settings import Settings, read_settings
+from poprelay.daemon.crosschecks import check_together, doubts
 from poprelay.daemon.kinds import Role, find_kind
+from poprelay.daemon.ownagents import read_agents
+from poprelay.daemon.sentences import sentences
 from poprelay.errors import AgentError, UnknownKind
-from poprelay.ledger.rules import Rules, RuleTerms, Surroundings
-from poprelay.ledger.terms import Terms
-from poprelay.spans import show_span
 
 
 class Configured(msgspec.Struct, frozen=True):
     """One part as the config describes it. Equal `spec`s mean the same part; `object` is ready, but has done no I/O."""
 
+    role: Role
+    number: int
+    """Its place among the sections of its role, from 0."""
     kind: str
     name: str
     spec: dict[str, Any]
     object: Any
     agents: tuple[Agent, ...] = ()
+    """Those that a source listens to."""
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Everything that a config file says, and what is doubtful about it, each as a sentence."""
+    """Everything that a config file says, and what is doubtful about it, each as a sentence with its place."""
 
     settings: Settings
     sources: tuple[Configured, ...]
     maps: tuple[Configured, ...]
     services: tuple[Configured, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """What it would do, in sentences, for `poprelay check`."""
-        relay = self.settings.relay
-        clients = (
-            "its address" if relay.ipv6_prefix == 128 else f"its address (of IPv6, its whole /{relay.ipv6_prefix})"
-        )
-        tls = " that was protected by TLS" if relay.require_tls else ""
-        told = [f"A POP or IMAP login{tls} lets {clients} relay for {show_span(relay.period)}."]
-        told += [f"Reads {part.name} with {_and(part.spec['agents'])}." for part in self.sources]
-        told += [f"Keeps the map {part.name} equal to the ledger." for part in self.maps]
-        told += [f"Answers on the service {part.name}." for part in self.services]
-        told += [
-            f"{one.address} may always relay{f' ({one.user})' if one.user else ''}." for one in self.settings.standing
-        ]
-        for verb, networks in (("Never grants", relay.deny_networks), ("Grants even in", relay.allow_networks)):
-            if networks:
-                told.append(f"{verb} {_and(map(str, networks))}.")
-        if relay.deny_users:
-            told.append(f"Never grants to {_and(sorted(relay.deny_users))}.")
-        told.append(
-            f"Keeps the ledger in {self.settings.ledger.path}, "
-            f"and its history for {show_span(self.settings.ledger.history)}."
-        )
-        if self.settings.daemon.on_stop == "empty":
-            told.append("Empties the maps when it stops.")
-        return told
+        return sentences(self)
 
 
 def read_config(path: Path) -> Config:
     """Read, check and build everything. Raises ConfigError with every mistake."""
     document = read_document(path)
+    config = build_config(document)
+    document.check()
+    return msgspec.structs.replace(config, warnings=tuple(doubts(path, document, config)))
+
+
+def build_config(document: Document) -> Config:
+    """What a document says; mistakes are recorded in it, and then some of this is missing."""
     root = document.root
     settings = read_settings(root)
-    own = _own_agents(root)
+    own = read_agents(root)
     config = Config(
         settings=settings,
         sources=_parts(root, "source", own),
         maps=_parts(root, "map", own),
         services=_parts(root, "service", own),
-        warnings=(),
     )
-    _check_together(root, config)
+    check_together(root, config)
     root.finish()
+    return config
+
+
+def default_config() -> Config:
+    """Half an hour, every agent that there is, and defaults for the rest: to look at a log without a config."""
+    names = ", ".join(f'"{name}"' for name in catalog.names())
+    document = Document(
+        f'relay.period = "30m"\n[[sources]]\nkind = "stdin"\nagents = [{names}]\n', "the default config"
+    )
+    config = build_config(document)
     document.check()
-    return msgspec.structs.replace(config, warnings=tuple(_warnings(path, config)))
+    return config
 
 
 def read_own_agents(path: Path) -> dict[str, Agent]:
-    """Only the operator's own agents of a config, by name. Raises ConfigError."""
+    """Only the operator's own agents, `[[agents]]`, by name. Raises ConfigError with every mistake in these."""
     document = read_document(path)
-    own = _own_agents(document.root)
+    found = read_agents(document.root)
     document.check()
-    return own
+    return {name: agent for name, agent in found.items() if agent is not None}
 
 
-def terms_of(settings: Settings) -> Terms:
-    """The numbers of `[relay]`, as the ledger takes them."""
-    return Terms(**{name: getattr(settings.relay, name) for name in Terms.__struct_fields__})
+def _parts(root: Section, role: Role, own: dict[str, Agent | None]) -> tuple[Configured, ...]:
+    parts = (_part(section, number, role, own) for number, section in enumerate(root.tables(f"{role}s")))
+    return tuple(part for part in parts if part is not None)
 
 
-def rules_of(settings: Settings, surroundings: Surroundings | None = None) -> Rules:
-    """The rules of `[relay]`, among what was last seen around."""
-    return Rules(
-        RuleTerms(**{name: getattr(settings.relay, name) for name in RuleTerms.__struct_fields__}), surroundings
-    )
-
-
-def _own_agents(root: Section) -> dict[str, Agent]:
-    """The operator's own agents, `[[agents]]`."""
-    found: dict[str, Agent] = {}
-    for section in root.tables("agents"):
-        name, program = section.text("name"), section.text("program")
-        login, logout = section.text("login"), section.text("logout", "")
-        service = section.choice("service", ("pop3", "imap"), "pop3")
-        section.finish()
-        if not (name and program and login):
-            continue
-        if name in found or name in catalog.names():
-            section.refuse("name", f"there is an agent {name!r} already", "give it another name")
-            continue
-        try:
-            found[name] = Agent(name=name, program=program, login=login, logout=logout, service=service)
-        except AgentError as error:
-            section.refuse("logout" if "logout" in error.message else "login", error.message, error.remedy)
-    return found
-
-
-def _parts(root: Section, role: Role, own: dict[str, Agent]) -> tuple[Configured, ...]:
-    found: list[Configured] = []
-    seen: dict[object, str] = {}
-    for section in root.tables(f"{role}s"):
-        part = _part(section, role, own)
-        if part is None:
-            continue
-        for key in ("path", "listen", "name"):
-            value = section.spec.get(key)
-            if isinstance(value, str) and seen.setdefault((key, value), section.path) != section.path:
-                section.refuse(key, f"{seen[key, value]} has it too", "give each its own")
-        if seen.setdefault(("called", part.name), section.path) != section.path and not section.given("path"):
-            section.refuse(
-                "", f"{seen['called', part.name]} is called {part.name!r} too", "give each a name of its own"
-            )
-        found.append(part)
-    return tuple(found)
-
-
-def _part(section: Section, role: Role, own: dict[str, Agent]) -> Configured | None:
-    kind = section.text("kind")
-    if not kind:
+def _part(section: Section, number: int, role: Role, own: dict[str, Agent | None]) -> Configured | None:
+    name = section.text("kind")
+    agents = _agents(section, own) if role == "source" else ()
+    if not name:
         return None
     try:
-        made = find_kind(role, kind)
+        kind = find_kind(role, name)
     except UnknownKind as error:
         section.refuse("kind", error.message, error.remedy)
         return None
-    if role != "source":
-        built = made.from_section(section)
-        section.finish()
-        return Configured(kind, built.name, dict(section.spec), built)
-    agents = _agents(section, own)
-    built = made.from_section(section, agents)
+    built = kind.from_section(section, agents) if role == "source" else kind.from_section(section)
     section.finish()
-    spec = {
-        **section.spec,
-        "agents": [one.name for one in agents],
-        "patterns": [(a.login, a.logout, a.program, a.service) for a in agents],
-    }
-    return Configured(kind, built.name, spec, built, tuple(agents))
+    spec = dict(section.spec)
+    if agents:
+        # one of the same name may have been defined anew
+        spec["patterns"] = [(one.program, one.login, one.logout, one.service) for one in agents]
+    return Configured(role, number, name, built.name, spec, built, agents)
 
 
-def _agents(section: Section, own: dict[str, Agent]) -> Sequence[Agent]:
+def _agents(section: Section, own: dict[str, Agent | None]) -> tuple[Agent, ...]:
+    """The agents that a source names. One of the operator's own that is wrong is left out: it has been reported."""
     found: list[Agent] = []
-    for number, name in enumerate(section.texts("agents")):
+    for number, name in section.numbered("agents", once=True):
+        known = (*own, *catalog.names())
         try:
-            found.append(own[name] if name in own else catalog.find(name))
+            agent = own[name] if name in own else catalog.find(name)
         except AgentError as error:
-            section.problems.append(Problem((*section.keys, "agents", number), error.message, error.remedy))
-    return found
-
-
-def _check_together(root: Section, config: Config) -> None:
-    if not config.sources and not root.problems:
-        root.refuse("", "there is no source", "write [[sources]] and below it kind, path and agents")
-    if config.settings.relay.ipv6_prefix != 128:
-        for number, part in enumerate(config.maps):
-            if not part.object.expresses_networks:
-                message = f"a map of kind {part.kind} cannot hold a network, and ipv6_prefix is not 128"
-                root.problems.append(
-                    Problem(("maps", number, "kind"), message, "use a service, or leave ipv6_prefix at 128")
-                )
-
-
-def _warnings(path: Path, config: Config) -> Iterable[str]:
-    yield from rules_of(config.settings).warnings()
-    if not config.maps and not config.services:
-        yield "no map and no service: nothing tells an MTA; the ledger is only a list to look at"
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        yield f"{path} can be written by others than its owner: whoever can may open the relay"
-
-
-def _and(words: Iterable[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+            remedy = error.remedy if name in known else nearest(name, known)
+            section.refuse("agents", error.message, remedy, number=number)
+        else:
+            found += [agent] if agent is not None else []
+    return tuple(found)

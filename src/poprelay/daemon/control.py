@@ -2,7 +2,8 @@
 
 Request:   {"operation": "list", "arguments": {"user": "ann"}}
 Reply:     {"row": {...}} for each row, then {"exit": 0}; or {"error": "one sentence", "exit": 77}
-Limits:    one request a connection, 64 KiB, sent within 10 seconds; 64 connections at a time
+Limits:    one request a connection, 64 KiB, sent within 10 seconds; each row taken within 30; 64 connections at a time.
+           The asking side may close its sending half; only a `watch` takes that as its end
 Security:  whoever may open the socket may read; only root, the daemon's own user and the listed users may write, judged
            by the kernel's word on the peer (SO_PEERCRED, unix(7)), and where there is none, nobody
 """
@@ -12,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
 import socket
-import struct
 from collections.abc import Collection
+from contextlib import aclosing, suppress
 
 import structlog
 
 from poprelay.daemon.operations import OPERATIONS, House
+from poprelay.daemon.peers import peer_uid, user_name
 from poprelay.daemon.rows import Row
 from poprelay.errors import NotPermitted, PoprelayError
 
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 LONGEST_REQUEST = 64 * 1024
 REQUEST_WITHIN = 10.0
+ROW_TAKEN_WITHIN = 30.0
 MOST_CONNECTIONS = 64
 
 
@@ -70,37 +72,50 @@ class ControlServer:
         try:
             async with asyncio.timeout(REQUEST_WITHIN):
                 line = await reader.readline()
+            if not line:
+                return
             name, arguments = _request(line)
-            by, may_write = self._peer(writer)
-            operation = OPERATIONS.get(name)
-            if operation is None:
-                raise PoprelayError(f"no operation {name!r}", remedy=f"there are {', '.join(OPERATIONS)}")
-            if operation.writes and not may_write:
-                raise NotPermitted(f"{by} may not {name}", remedy="ask as root, or list the user in [control] writers")
-            watcher = asyncio.create_task(self._end_with_peer(reader, asyncio.current_task()))
-            try:
-                exit_code = 0
-                async for row in operation.run(self._house, by, arguments):
-                    exit_code = row.pop("exit", exit_code)
-                    if row:
-                        await _send(writer, {"row": row})
-                await _send(writer, {"exit": exit_code})
-            finally:
-                watcher.cancel()
-        except PoprelayError as error:
-            await _send(writer, {"error": str(error), "exit": error.exit_code})
-        except ValueError:
+        except TimeoutError:
+            await _send(writer, {"error": f"no request within {REQUEST_WITHIN:g} seconds", "exit": 2})
+            return
+        except (ValueError, RecursionError):
             await _send(
                 writer, {"error": "the request is not one JSON object in one line of at most 64 KiB", "exit": 2}
             )
+            return
+        try:
+            await self._carry_out(name, arguments, reader, writer)
+        except PoprelayError as error:
+            await _send(writer, {"error": str(error), "exit": error.exit_code})
+        except OSError:
+            raise
+        except Exception as error:
+            log.exception("command broke", operation=name)
+            await _send(writer, {"error": f"a bug of ours: {error!r}; the daemon's log has more", "exit": 70})
 
-    @staticmethod
-    async def _end_with_peer(reader: asyncio.StreamReader, answering: asyncio.Task[None] | None) -> None:
-        """Whoever asked has gone: a `watch` would otherwise wait for the next change."""
-        while await reader.read(4096):
-            pass
-        if answering is not None:
-            answering.cancel()
+    async def _carry_out(
+        self, name: str, arguments: Row, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        by, may_write = self._peer(writer)
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise PoprelayError(f"no operation {name!r}", remedy=f"there are {', '.join(OPERATIONS)}")
+        if operation.writes and not may_write:
+            raise NotPermitted(f"{by} may not {name}", remedy="ask as root, or list the user in [control] writers")
+        ends_with_peer = None
+        if operation.endless:
+            ends_with_peer = asyncio.create_task(_end_with_peer(reader, asyncio.current_task()))
+        exit_code = 0
+        try:
+            async with aclosing(operation.run(self._house, by, arguments)) as rows:
+                async for row in rows:
+                    exit_code = row.pop("exit", exit_code)
+                    if row:
+                        await _send(writer, {"row": row})
+        finally:
+            if ends_with_peer is not None:
+                ends_with_peer.cancel()
+        await _send(writer, {"exit": exit_code})
 
     def _peer(self, writer: asyncio.StreamWriter) -> tuple[str, bool]:
         uid = peer_uid(writer.get_extra_info("socket"))
@@ -110,19 +125,13 @@ class ControlServer:
         return name, uid in {0, os.geteuid()} or name in self._writers
 
 
-def peer_uid(sock: socket.socket) -> int | None:
-    """The user id of the process at the other end of a unix socket, by the kernel's word; None if it does not say."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+async def _end_with_peer(reader: asyncio.StreamReader, answering: asyncio.Task[None] | None) -> None:
+    """Whoever asked has gone: a `watch` would otherwise wait for the next change."""
+    with suppress(OSError):
+        while await reader.read(4096):
+            pass
+    if answering is not None:
+        answering.cancel()
 
 
 def _request(line: bytes) -> tuple[str, Row]:
@@ -137,4 +146,5 @@ def _request(line: bytes) -> tuple[str, Row]:
 
 async def _send(writer: asyncio.StreamWriter, message: Row) -> None:
     writer.write(json.dumps(message).encode() + b"\n")
-    await writer.drain()
+    async with asyncio.timeout(ROW_TAKEN_WITHIN):
+        await writer.drain()

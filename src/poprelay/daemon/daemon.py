@@ -3,7 +3,7 @@
 Start: lock and load the ledger, judge every grant again, listen, compare the maps, then follow the sources. Until the
 sources have caught up (at most `PATIENCE` seconds) an address without a plainly live grant is answered 'cannot tell'.
 Stop: no more batches, commit what is under way, let the maps follow, close. The maps keep what they hold, unless
-`on_stop = "empty"`.
+`on_stop = "empty"`; with `"wipe"` every grant is closed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,29 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from poprelay.clock import Clock
 from poprelay.daemon import systemd
-from poprelay.daemon.configure import Config, read_config, rules_of, terms_of
+from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
+from poprelay.daemon.heritage import adopt, make_room
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.operations import wiping
 from poprelay.daemon.parts import Parts
 from poprelay.daemon.rows import Row
 from poprelay.daemon.status import status_row
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import Lookout
+from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
-from poprelay.errors import PoprelayError, StoreDamaged
+from poprelay.errors import PoprelayError, StoreDamaged, StoreError
 from poprelay.model import Address
 from poprelay.services.listener import bind
 
@@ -45,10 +50,14 @@ SWITCH = 0.001
 class Daemon:
     """One daemon on one ledger; also the house on which the operations work."""
 
-    def __init__(self, config_path: Path, *, observe: bool = False) -> None:
+    def __init__(
+        self, config_path: Path, *, observe: bool = False, read: Callable[[Path], Config] = read_config
+    ) -> None:
+        """`read` reads the config, now and at each reload."""
         self.config_path = config_path
+        self._read = read
         self.observe = observe
-        self.config: Config = read_config(config_path)
+        self.config: Config = read(config_path)
         self.clock = Clock()
         self.since = self.clock.now()
         self.reload_error = ""
@@ -61,7 +70,9 @@ class Daemon:
     async def run(self) -> None:
         """Live until SIGTERM or SIGINT. Raises what keeps it from starting."""
         set_up_logging(self.config.settings.log)
+        self._heed_signals()
         sys.setswitchinterval(SWITCH)
+        make_room(self.config)
         self.storage = Storage(self.config.settings, self.clock)
         try:
             self.keeper = Keeper(self.storage.ledger, self.storage.writer, self.clock)
@@ -82,9 +93,12 @@ class Daemon:
         """Everything that `status` shows; `problems` is empty when all is well."""
         return status_row(self)
 
-    def map_holds(self, address: Address) -> dict[str, bool]:
-        """For each map, whether it holds the address, as far as we have published."""
-        return {name: address in (one.published or ()) for name, one in self.parts.publishers.items()}
+    def map_holds(self, address: Address) -> dict[str, bool | None]:
+        """For each map, whether it holds the address, as far as we have published; None before it was compared."""
+        return {
+            name: None if one.published is None else address in one.published
+            for name, one in self.parts.publishers.items()
+        }
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -101,10 +115,11 @@ class Daemon:
         else:
             self.reload_error = ""
             log.info("reloaded", config=str(self.config_path))
-        systemd.notify("READY=1")
+        finally:
+            systemd.notify("READY=1")
 
     async def _reload(self) -> None:
-        config = await asyncio.to_thread(read_config, self.config_path)
+        config = await asyncio.to_thread(self._read, self.config_path)
         old, new = self.config.settings, config.settings
         for section, changed in (
             ("ledger", old.ledger.path != new.ledger.path),
@@ -116,11 +131,13 @@ class Daemon:
                 )
         set_up_logging(new.log)
         self.config = config
+        self.storage.settings = new.ledger
         self.lookout.ask_mta = new.relay.exclude_mta
         surroundings = await self.lookout.look()
         self.keeper.ledger.replace(terms_of(new), rules_of(new, surroundings))
         await self._judge(config)
         await self.parts.publish(config)
+        self.parts.make_anew()
         await self.parts.follow(config)
 
     async def _live(self) -> None:
@@ -128,38 +145,43 @@ class Daemon:
         keeper.starting("starting up, and not caught up with the logs yet")
         keeper.ledger.rules.surroundings = await self.lookout.look()
         await self._judge(config)
+        await adopt(config, keeper, self.storage)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
         ticker = asyncio.create_task(Ticker(keeper, self.lookout, self.storage.prune).run(), name="ticker")
         ticker.add_done_callback(lambda _: self.stop())
-        chores = [
-            asyncio.create_task(self.storage.check()),
-            asyncio.create_task(self._catch_up()),
-            asyncio.create_task(self._reload_on_hangup()),
-        ]
+        catching_up = asyncio.create_task(self._catch_up(), name="catch up")
+        self.supervisor.start("check of the ledger", self.storage.check)
         try:
             await self.parts.publish(config)
             await self.parts.follow(config)
-            self._heed_signals()
+            self.supervisor.start("reload", self._reload_on_hangup)
             await keeper.published(DRAIN)
             systemd.notify("READY=1")
             log.info("started", config=str(self.config_path), observe=self.observe, grants=len(keeper.ledger))
             await self._until_stopped()
         finally:
             systemd.notify("STOPPING=1")
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            catching_up.cancel()
+            for name in ("reload", "standing", "check of the ledger"):
+                await self.supervisor.stop(name)
             await self.parts.stop("source")
-            await keeper.published(DRAIN)
-            if self.config.settings.daemon.on_stop == "empty" and not self.observe:
-                await self._empty_maps()
             await control.stop()
+            if self.config.settings.daemon.on_stop == "wipe" and not self.observe:
+                keeper.shut(lambda draft: draft.revoke(wiping("stop", keeper.clock.now())))
+            self.parts.hurry()
+            await keeper.published(DRAIN)
+            if self.config.settings.daemon.on_stop == "empty":
+                await self.parts.empty_maps()
+            broke = ticker.done()
             ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
+            await asyncio.wait([ticker])
             await keeper.durable(DRAIN)
             await self.parts.stop("service", "map")
             await keeper.close()
+            self._remove_control_socket()
+        if broke:
+            ticker.result()
 
     async def _until_stopped(self) -> None:
         """Until SIGTERM; raises StoreDamaged if the ledger's file turns out to be: the next start sets it aside."""
@@ -174,8 +196,15 @@ class Daemon:
 
     async def _judge(self, config: Config) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
-        standing = [(one.address, one.user, one.reason) for one in config.settings.standing]
         await self.keeper.retune(lambda draft: draft.rejudge())
+        await self.supervisor.stop("standing")
+        try:
+            await self._stand(config)
+        except StoreError:
+            self.supervisor.start("standing", lambda: self._stand(config))  # as soon as the store can
+
+    async def _stand(self, config: Config) -> None:
+        standing = [(one.address, one.user, one.reason) for one in config.settings.standing]
         await self.keeper.open(lambda draft: draft.stand(standing))
 
     async def _catch_up(self) -> None:
@@ -188,17 +217,16 @@ class Daemon:
             await asyncio.sleep(0.02)
         self.keeper.started()
 
-    async def _empty_maps(self) -> None:
-        for publisher in self.parts.publishers.values():
-            try:
-                await publisher.empty()
-            except PoprelayError as error:
-                log.error("map could not be emptied", map=publisher.map.name, error=str(error))
-
     def _control_socket(self) -> socket.socket:
         control = self.config.settings.control
         given = self._activated.get(str(control.listen))
         return given[0] if given else bind(control.listen, mode=control.mode, group=control.group)
+
+    def _remove_control_socket(self) -> None:
+        listen = self.config.settings.control.listen
+        if listen.unix is not None and str(listen) not in self._activated:
+            with suppress(OSError):
+                listen.unix.unlink()
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()

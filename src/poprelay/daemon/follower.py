@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.keeper import RETRY, Keeper
+from poprelay.errors import StoreError
 from poprelay.model import Instant, Login
 from poprelay.sources import Batch, Observable, Source
 from poprelay.spans import rfc3339
@@ -39,26 +40,34 @@ class Follower:
         self.caught_up = asyncio.Event()
         self._keeper = keeper
         self._at_end = at_end
-        self._taking: asyncio.Task[None] | None = None
 
     async def run(self, well: Callable[[], None]) -> None:
         """Follow from the last committed position; raises SourceError, and may be run again after it."""
         fresh = False
         position = self._keeper.positions.get(self.source.name)
-        async for batch in self.source.batches(position, at_end=self._at_end):
-            self._taking = asyncio.create_task(self._keeper.take(self.source.name, batch))
-            await asyncio.shield(self._taking)
-            self._count(batch, fresh=fresh)
-            well()
-            fresh = batch.caught_up
-            if batch.caught_up:
-                self.caught_up.set()
+        batches = self.source.batches(position, at_end=self._at_end)
+        try:
+            async for batch in batches:
+                await self._hand_in(batch)
+                self._count(batch, fresh=fresh)
+                well()
+                fresh = batch.caught_up
+                if batch.caught_up:
+                    self.caught_up.set()
+        finally:
+            if isinstance(batches, AsyncGenerator):  # lets go of its files now, not when it is collected
+                await batches.aclose()
         self.caught_up.set()
 
-    async def drained(self) -> None:
-        """Wait until the batch that was being committed when `run` was cancelled is done."""
-        if self._taking is not None:
-            await asyncio.wait([self._taking], timeout=5)
+    async def _hand_in(self, batch: Batch) -> None:
+        """Until the store has committed it; meanwhile the batch stays unacknowledged, and reading stands."""
+        while True:
+            try:
+                await self._keeper.take(self.source.name, batch)
+            except StoreError:
+                await asyncio.sleep(RETRY)
+            else:
+                return
 
     def condition(self) -> dict[str, object]:
         """What the source itself says of how it is."""

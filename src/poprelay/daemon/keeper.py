@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -30,6 +31,7 @@ SLICE = 200
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
+T = TypeVar("T")
 Listener = Callable[[Change], None]
 
 
@@ -61,6 +63,7 @@ class Keeper:
         self._opening = asyncio.Lock()
         self._owed: deque[Record] = deque()
         self._settling: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._settled = asyncio.Event()
         self._settled.set()
         self._resting: dict[str, bytes] = {}
@@ -85,49 +88,65 @@ class Keeper:
     async def take(self, source: str, batch: Batch) -> None:
         """Let a batch's events take effect, durably, together with the position; returns when that is done.
 
-        While the store cannot commit it waits and tries again: the batch stays unacknowledged, nothing opens. A batch
-        without events has nothing to lose, so its position may wait for the next commit or `flush`.
+        Raises StoreError; then nothing has opened, and the same batch must be handed in again. A batch without events
+        has nothing to lose, so its position may wait for the next commit or `flush`. Once begun it runs to its end,
+        even if the waiting is cancelled; `idle` waits for that.
         """
         if not batch.events:
             self._resting[source] = self.positions[source] = batch.position
             return
+        await self._to_the_end(self._take(source, batch))
+
+    async def _take(self, source: str, batch: Batch) -> None:
         async with self._opening:
-            while True:
-                draft = self.ledger.draft(self.clock.now())
-                for number, event in enumerate(batch.events, start=1):
-                    if isinstance(event, Login):
-                        draft.login(event, batch.read_at)
-                    else:
-                        draft.logout(event, batch.read_at)
-                    if not number % SLICE:
-                        await asyncio.sleep(0)
-                self._publish(self.ledger.close(draft))
-                if await self._commit(draft.record({**self._resting, source: batch.position})):
-                    break
-                await asyncio.sleep(RETRY)
-            self._resting.pop(source, None)
+            draft = self.ledger.draft(self.clock.now())
+            for number, event in enumerate(batch.events, start=1):
+                if isinstance(event, Login):
+                    draft.login(event, batch.read_at)
+                else:
+                    draft.logout(event, batch.read_at)
+                if not number % SLICE:
+                    await asyncio.sleep(0)
+            self._publish(self.ledger.close(draft))
+            resting: dict[str, bytes] = {}
+
+            def record() -> Record:
+                resting.update(self._resting)
+                return draft.record({**resting, source: batch.position})
+
+            await self._commit(record)
             self.positions[source] = batch.position
+            self._resting.pop(source, None)
+            self._carried(resting)
             self._accept(draft)
 
     async def flush(self) -> None:
-        """Commit the positions that no event has carried along."""
-        if self._resting and not self._opening.locked():
+        """Commit the positions that no event has carried along; and see if the store, which could not, can commit."""
+        if (self._resting or self.store_error) and not self._opening.locked():
             async with self._opening:
-                resting = dict(self._resting)
-                if await self._commit(self.ledger.draft(self.clock.now()).record(resting)):
-                    self._resting = {name: place for name, place in self._resting.items() if resting.get(name) != place}
+                resting: dict[str, bytes] = {}
+
+                def record() -> Record:
+                    resting.update(self._resting)
+                    return self.ledger.draft(self.clock.now()).record(dict(resting))
+
+                with suppress(StoreError):  # said already, and tried again by the next flush
+                    await self._commit(record)
+                    self._carried(resting)
 
     async def open(self, order: Callable[[Draft], None]) -> list[Change]:
         """Carry out what opens grants (`allow`, `standing`): commit, then publish.
 
-        Raises StoreError; then nothing has opened.
+        Raises StoreError; then nothing has opened. Once begun it runs to its end, as `take`.
         """
+        return await self._to_the_end(self._open(order))
+
+    async def _open(self, order: Callable[[Draft], None]) -> list[Change]:
         async with self._opening:
             draft = self.ledger.draft(self.clock.now())
             order(draft)
             self._publish(self.ledger.close(draft))
-            if not await self._commit(draft.record({})):
-                raise StoreError(f"the ledger cannot be written, so nothing was opened: {self.store_error}")
+            await self._commit(lambda: draft.record({}))
             return self._accept(draft)
 
     def shut(self, order: Callable[[Draft], None]) -> list[Change]:
@@ -136,13 +155,12 @@ class Keeper:
         order(draft)
         self._publish(self.ledger.close(draft))
         record = draft.record({})
-        changes = self._accept(draft)
         if not record.is_empty():
             self._owed.append(record)
             self._settled.clear()
             if self._settling is None or self._settling.done():
                 self._settling = asyncio.create_task(self._settle(), name="settle")
-        return changes
+        return self._accept(draft)
 
     async def retune(self, order: Callable[[Draft], None]) -> None:
         """Judge every grant again, at start and reload: no batch is under way meanwhile."""
@@ -163,19 +181,39 @@ class Keeper:
         waits = [asyncio.ensure_future(publisher.settled()) for publisher in self.publishers]
         if not waits:
             return True
-        _, late = await asyncio.wait(waits, timeout=patience)
-        for wait in late:
-            wait.cancel()
+        try:
+            _, late = await asyncio.wait(waits, timeout=patience)
+        finally:
+            for wait in waits:
+                wait.cancel()
         return not late
+
+    async def idle(self, patience: float = 5.0) -> None:
+        """Wait until nothing that opens is under way, also what nobody waits for any more."""
+        if self._under_way:
+            await asyncio.wait(tuple(self._under_way), timeout=patience)
 
     async def close(self) -> None:
         """Finish what is under way. What cannot be committed now is closed in the maps, and judged again at start."""
+        await self.idle()
         await self.flush()
         await self.durable(2.0)
         if self._settling is not None:
             self._settling.cancel()
+            await asyncio.wait([self._settling])
         for publisher in self.publishers:
             await publisher.close()
+
+    async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
+        """A commit cannot be called back; so what was begun is also accepted, even if nobody waits any more."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    def _carried(self, positions: dict[str, bytes]) -> None:
+        """These positions are durable; what has moved on since rests until the next commit."""
+        self._resting = {name: place for name, place in self._resting.items() if positions.get(name) != place}
 
     def _accept(self, draft: Draft) -> list[Change]:
         self._publish(self.ledger.accept(draft))
@@ -213,13 +251,18 @@ class Keeper:
         for listener in tuple(self.listeners):
             listener(change)
 
-    async def _commit(self, record: Record) -> bool:
-        """Commit after all that is owed; False while the store cannot."""
+    async def _commit(self, record: Callable[[], Record]) -> None:
+        """Commit after all that is owed. Raises StoreError.
+
+        The record is asked for when nothing is owed any more, and handed on at once: records must be committed in the
+        order in which they were asked for, or what closes a grant could be overtaken by what opens it.
+        """
         while not self._settled.is_set():
             if self.store_error:
-                return False
-            await asyncio.wait([asyncio.ensure_future(self._settled.wait())], timeout=RETRY)
-        return await self._write(record)
+                raise self._unwritten()
+            await self.durable(RETRY)
+        if not await self._write(record()):
+            raise self._unwritten()
 
     async def _settle(self) -> None:
         while self._owed:
@@ -235,16 +278,27 @@ class Keeper:
         except StoreError as error:
             if isinstance(error, StoreDamaged):
                 self.damaged.set()
+            self._cannot_write(str(error))
+            return False
+        except Exception as error:
             if not self.store_error:
-                log.error("ledger cannot be written; nothing opens until it can", error=str(error))
-            self.store_error = str(error)
-            self._say_available()
+                log.exception("record cannot be written")
+            self._cannot_write(f"a bug of ours: {error!r}")
             return False
         if self.store_error:
             log.info("ledger can be written again")
             self.store_error = ""
             self._say_available()
         return True
+
+    def _cannot_write(self, why: str) -> None:
+        if not self.store_error:
+            log.error("ledger cannot be written; nothing opens until it can", error=why)
+        self.store_error = why
+        self._say_available()
+
+    def _unwritten(self) -> StoreError:
+        return StoreError(f"the ledger cannot be written, so nothing was opened: {self.store_error}")
 
     def _say_available(self) -> None:
         broken = f"the ledger cannot be written: {self.store_error}" if self.store_error else ""

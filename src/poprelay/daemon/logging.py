@@ -1,55 +1,52 @@
-"""What the daemon says about itself: events with fields, never sentences; as text, as JSON, or to syslog.
-
-Text that somebody else chose only ever comes as a field, and is escaped before it leaves. Under systemd each line
-begins with its priority (sd-daemon(3)), so that the journal knows how grave it is.
-"""
+"""What the daemon says about itself: events with fields, never sentences; as text, as JSON, or to syslog."""
 
 from __future__ import annotations
 
-import json
 import logging
-import logging.handlers
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
 
-from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
-from poprelay.errors import PoprelayError
-from poprelay.escape import show
-from poprelay.spans import rfc3339
+from poprelay.daemon.logformat import Json, Prioritised, Text, bounded, explained
+from poprelay.daemon.syslog import Syslog
 
-_PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
-_INSTANTS: Final = frozenset({"until", "at", "opened"})
-_SYSLOG: Final = "/dev/log"
-_CLOCK: Final = Clock()
-
-Event = MutableMapping[str, Any]
+_LOGGERS: Final = ("poprelay", "asyncio")
+"""Ours, and the one that tells of tasks which nobody waited for."""
 
 
-def set_up_logging(settings: LogSettings, *, syslog: str = _SYSLOG) -> None:
-    """Log as the config says, from now on. Raises PoprelayError if there is no syslog to write to."""
-    root = logging.getLogger("poprelay")
-    handler = _to_syslog(syslog) if settings.to == "syslog" else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-        old.close()
-    root.addHandler(handler)
-    root.propagate = False
-    root.setLevel(settings.level.upper())
-    journal = settings.to == "stderr" and "JOURNAL_STREAM" in os.environ
+def set_up_logging(settings: LogSettings, *, syslog: str = "") -> None:
+    """Log as the config says, from now on. `syslog` is the socket, if it is not where this system has it.
+
+    Raises PoprelayError if there is no syslog to write to; then all stays as it was.
+    """
+    to_syslog = settings.to == "syslog"
+    handler = Syslog(syslog) if to_syslog else _Stderr(sys.stderr)
+    in_journal = not to_syslog and is_journal(sys.stderr, os.environ)
+    render = Json() if settings.format == "json" else Text(stamped=not (in_journal or to_syslog))
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level],
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                explained,
+                bounded,
+                Prioritised(render) if in_journal else render,
+            ],
+        )
+    )
+    for name in _LOGGERS:
+        _become(logging.getLogger(name), handler, settings.level)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.stdlib.add_log_level,
-            structlog.processors.format_exc_info,
-            _instants,
-            _Json() if settings.format == "json" else _Text(stamped=not journal and settings.to == "stderr"),
-            _prioritised if journal else _as_is,
+            ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=_logger,
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -57,73 +54,30 @@ def set_up_logging(settings: LogSettings, *, syslog: str = _SYSLOG) -> None:
     )
 
 
-def _logger(*_names: object) -> logging.Logger:
-    return logging.getLogger("poprelay")
-
-
-def _to_syslog(path: str) -> logging.Handler:
+def is_journal(stream: Any, environ: Mapping[str, str]) -> bool:
+    """Whether what is written to `stream` goes to the journal: systemd says which file that is (systemd.exec(5))."""
     try:
-        handler = logging.handlers.SysLogHandler(path, facility="daemon")
-    except OSError as error:
-        raise PoprelayError(
-            f"there is no syslog at {path}: {error.strerror or error}", remedy='write to = "stderr" in [log]'
-        ) from None
-    handler.ident = f"poprelay[{os.getpid()}]: "
-    return handler
+        seen = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
 
 
-def _instants(_logger: object, _method: str, event: Event) -> Event:
-    """Times as RFC 3339: they are floats everywhere inside."""
-    for key in _INSTANTS & event.keys():
-        if isinstance(event[key], float):
-            event[key] = rfc3339(event[key]) or "always"
-    return event
+class _Stderr(logging.StreamHandler[Any]):
+    """Standard error. Where that is gone, there is nobody to tell."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        pass
 
 
-class _Json:
-    """One object per line: `at`, `level`, `event`, then the fields."""
-
-    def __call__(self, _logger: object, _method: str, event: Event) -> str:
-        row = {"at": _now(), "level": event.pop("level"), "event": event.pop("event"), **event}
-        return json.dumps(row, default=str)
-
-
-class _Text:
-    """One line for people: when, how grave, what, and the fields as `key=value`."""
-
-    def __init__(self, *, stamped: bool) -> None:
-        self._stamped = stamped
-
-    def __call__(self, _logger: object, _method: str, event: Event) -> str:
-        level, what = event.pop("level"), event.pop("event")
-        exception = event.pop("exception", None)
-        fields = " ".join(f"{key}={_value(value)}" for key, value in event.items())
-        line = " ".join(
-            part for part in (_now() if self._stamped else "", f"{level}:", show(str(what)), fields) if part
-        )
-        return (
-            line
-            if exception is None
-            else "\n".join([line, *(f"    {show(each)}" for each in str(exception).split("\n"))])
-        )
+def _become(logger: logging.Logger, handler: logging.Handler, level: str) -> None:
+    for old in logger.handlers[:]:
+        logger.removeHandler(old)
+        old.close()
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(level.upper())
 
 
-def _value(value: object) -> str:
-    text = show(str(value))
-    return (
-        text
-        if text and " " not in text and '"' not in text and "=" not in text
-        else json.dumps(text, ensure_ascii=False)
-    )
-
-
-def _prioritised(_logger: object, method: str, line: Any) -> str:
-    return f"<{_PRIORITIES.get(method, 6)}>{line}"
-
-
-def _as_is(_logger: object, _method: str, line: Any) -> str:
-    return str(line)
-
-
-def _now() -> str:
-    return rfc3339(_CLOCK.now()) or ""
+def _logger(*_names: object) -> logging.Logger:
+    return logging.getLogger(_LOGGERS[0])

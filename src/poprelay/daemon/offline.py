@@ -1,7 +1,4 @@
-"""Operations with no daemon running: to read they open the ledger for reading, to write they take the daemon's lock.
-
-Run as root, they first become the owner of the ledger, so that no file is left that the daemon could not write.
-"""
+"""Operations that write, with no daemon running: they take the daemon's lock. Those that only read are in `reading`."""
 
 from __future__ import annotations
 
@@ -12,16 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from poprelay.clock import Clock
+from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
-from poprelay.daemon.control import user_name
+from poprelay.daemon.heritage import adopt, make_room
 from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.logging import set_up_logging
 from poprelay.daemon.operations import OPERATIONS
 from poprelay.daemon.parts import Parts
+from poprelay.daemon.peers import user_name
+from poprelay.daemon.reading import become_owner, holds, rows_of
 from poprelay.daemon.rows import Row
-from poprelay.daemon.storage import Storage, read_ledger
+from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
-from poprelay.errors import NoDaemon, StoreError
-from poprelay.ledger.record import Record
+from poprelay.daemon.surroundings import look_around
+from poprelay.errors import NoDaemon, NotPermitted
 from poprelay.model import Address
 
 
@@ -36,19 +37,13 @@ class Offline:
     def status(self) -> Row:
         raise NoDaemon("no daemon is running", remedy="start it with: poprelay run")
 
-    def map_holds(self, address: Address) -> dict[str, bool]:
-        return {part.name: address in part.object.keys() for part in self._maps}
-
-
-class ReadOnly:
-    """In the place of the writer, for operations that do not write."""
-
-    async def commit(self, _record: Record) -> None:
-        raise StoreError("the ledger is open for reading only")
+    def map_holds(self, address: Address) -> dict[str, bool | None]:
+        """For each map, whether an MTA would find the address in it; nothing is created or changed."""
+        return {part.name: holds(part.object, address) for part in self._maps}
 
 
 def carry_out(config_path: Path, operation: str, arguments: Row) -> tuple[list[Row], int]:
-    """Carry out one operation on the ledger itself; its rows and its exit code."""
+    """Carry out one operation that writes on the ledger itself; its rows and its exit code."""
     by = user_name(os.getuid())
     return asyncio.run(_carry_out(read_config(config_path), by, operation, arguments))
 
@@ -57,15 +52,26 @@ def carry_out(config_path: Path, operation: str, arguments: Row) -> tuple[list[R
 async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[Offline]:
     """The ledger and its maps, held as a daemon would. Without `adds`, maps only lose addresses.
 
-    Raises AlreadyRunning while a daemon runs, and StoreError.
+    Raises AlreadyRunning while a daemon runs, NotPermitted, and StoreError.
     """
-    become_owner(config.settings.ledger.path)
+    set_up_logging(LogSettings(level="warning"))
+    path = config.settings.ledger.path
+    make_room(config)
+    become_owner(path)
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise NotPermitted(
+            f"this user may not write the ledger {path}", remedy="ask as root or as the user that the daemon runs as"
+        )
     clock = Clock()
     storage = Storage(config.settings, clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)
     parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
     try:
+        if adds:
+            around, _ = look_around(ask_mta=config.settings.relay.exclude_mta)
+            storage.ledger.rules.surroundings = around
         await keeper.retune(lambda draft: draft.rejudge())
+        await adopt(config, keeper, storage)
         await parts.publish_maps(config)
         yield Offline(config, keeper)
     finally:
@@ -75,35 +81,5 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
 
 
 async def _carry_out(config: Config, by: str, operation: str, arguments: Row) -> tuple[list[Row], int]:
-    task = OPERATIONS[operation]
-    if task.writes:
-        async with working_house(config, adds=operation == "allow") as house:
-            return await _rows(task.run(house, by, arguments))
-    become_owner(config.settings.ledger.path)
-    clock = Clock()
-    keeper = Keeper(read_ledger(config.settings, clock), ReadOnly(), clock)
-    return await _rows(task.run(Offline(config, keeper), by, arguments))
-
-
-async def _rows(rows: AsyncIterator[Row]) -> tuple[list[Row], int]:
-    found: list[Row] = []
-    exit_code = 0
-    async for row in rows:
-        exit_code = row.pop("exit", exit_code)
-        if row:
-            found.append(row)
-    return found, exit_code
-
-
-def become_owner(ledger: Path) -> None:
-    """Give up root for the user whose ledger it is."""
-    if os.geteuid() != 0:
-        return
-    try:
-        owner = ledger.parent.stat()
-    except OSError:
-        return
-    if owner.st_uid != 0:
-        os.initgroups(user_name(owner.st_uid), owner.st_gid)
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+    async with working_house(config, adds=operation == "allow") as house:
+        return await rows_of(OPERATIONS[operation].run(house, by, arguments))

@@ -7,26 +7,32 @@ yields rows: plain dicts, ready for JSON, with RFC 3339 times and stable keys. A
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import msgspec
 
 from poprelay.address import canonical
-from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.rows import Row, change_row, grant_row
 from poprelay.errors import PoprelayError, Refused
 from poprelay.ledger.history import History
-from poprelay.model import Absent, Address, Allowed, Change, Closed, Revocation, Unavailable
+from poprelay.model import Absent, Address, Allowed, Change, Closed, Grant, Instant, Revocation, Unavailable
 from poprelay.spans import parse_span, show_span
+
+if TYPE_CHECKING:
+    from poprelay.daemon.keeper import Keeper
 
 A = TypeVar("A", bound=msgspec.Struct)
 
 BREATH = 500
 """Rows made before others get a turn."""
+PATIENCE = 5.0
+"""Seconds to wait for the store, and for the maps, before saying that they are not done yet."""
+MOST_WAITING = 10_000
+"""Changes that may wait for a `watch` that reads slowly."""
 
 
 class House(Protocol):
@@ -42,8 +48,8 @@ class House(Protocol):
         """Everything that `status` shows, as one row; its `problems` is empty when all is well."""
         ...
 
-    def map_holds(self, address: Address) -> dict[str, bool]:
-        """For each map, whether it holds the address now."""
+    def map_holds(self, address: Address) -> dict[str, bool | None]:
+        """For each map, whether it holds the address now; None where that cannot be said."""
         ...
 
 
@@ -56,7 +62,7 @@ class Asked(Filter):
     """What `history` takes: `since` is a span, like `1d`."""
 
     since: str | None = None
-    limit: int = 1000
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1000
 
 
 class Allow(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,21 +88,22 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-async def status(house: House, _by: str, _asked: Nothing) -> AsyncIterator[Row]:
+async def status(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     row = house.status()
     yield row
     yield {"exit": 1 if row["problems"] else 0}
 
 
-async def list_(house: House, _by: str, asked: Filter) -> AsyncIterator[Row]:
+async def list_(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, None]:
     """Who may relay now."""
     keeper = house.keeper
     wanted = _wanted(keeper, asked.address)
     now = keeper.clock.now()
-    if wanted is not None:
-        grants = [grant for grant in keeper.ledger.grants(now) if grant.address == wanted]
+    if wanted is None:
+        grants: Sequence[Grant] = list(keeper.ledger.grants(now))
     else:
-        grants = list(keeper.ledger.grants(now))
+        found = keeper.ledger.find(wanted, now)
+        grants = found.grants if isinstance(found, Allowed) else ()
     for number, grant in enumerate(grants, start=1):
         if asked.user is None or grant.user == asked.user:
             yield grant_row(keeper.ledger, grant)
@@ -104,20 +111,27 @@ async def list_(house: House, _by: str, asked: Filter) -> AsyncIterator[Row]:
             await asyncio.sleep(0)
 
 
-async def watch(house: House, _by: str, asked: Filter) -> AsyncIterator[Row]:
+async def watch(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, None]:
     """Every change from now on, as it happens."""
     keeper = house.keeper
     wanted = _wanted(keeper, asked.address)
-    queue: asyncio.Queue[Change] = asyncio.Queue(maxsize=10_000)
+    queue: asyncio.Queue[Change] = asyncio.Queue(maxsize=MOST_WAITING)
+    lost = False
 
     def hear(change: Change) -> None:
-        if not queue.full():
+        nonlocal lost
+        lost = lost or queue.full()
+        if not lost:
             queue.put_nowait(change)
 
     keeper.listeners.add(hear)
     try:
         yield {}
         while True:
+            if lost and queue.empty():
+                raise PoprelayError(
+                    "changes came faster than they were read, and some are not shown", remedy="see: poprelay history"
+                )
             row = change_row(keeper.ledger, await queue.get())
             if wanted in (None, row["address"]) and asked.user in (None, row["user"]):
                 yield row
@@ -125,33 +139,33 @@ async def watch(house: House, _by: str, asked: Filter) -> AsyncIterator[Row]:
         keeper.listeners.discard(hear)
 
 
-async def allow(house: House, by: str, asked: Allow) -> AsyncIterator[Row]:
+async def allow(house: House, by: str, asked: Allow) -> AsyncGenerator[Row, None]:
     """Open a grant by hand."""
     keeper = house.keeper
-    address = _address(asked.address)
+    address = _address(keeper, asked.address)
     span = _span("for", asked.span)
     changes = await keeper.open(
         lambda draft: draft.allow(address, asked.user, span=span, by=by, reason=asked.reason, force=asked.force)
     )
-    await keeper.published()
+    await keeper.published(PATIENCE)
     for change in changes:
         yield change_row(keeper.ledger, change)
 
 
-async def revoke(house: House, by: str, asked: Revoke) -> AsyncIterator[Row]:
+async def revoke(house: House, by: str, asked: Revoke) -> AsyncGenerator[Row, None]:
     """Close grants, and say who still holds the address."""
     if asked.address is None and asked.user is None:
         raise Refused("nothing to revoke", remedy="name --address, --user, or both; `poprelay wipe` closes everything")
     keeper = house.keeper
     now = keeper.clock.now()
-    address = None if asked.address is None else _address(asked.address)
+    address = None if asked.address is None else _address(keeper, asked.address)
     span = _span("deny", asked.deny)
     revocation = Revocation(
         id=uuid4().hex, at=now, by=by, address=address, user=asked.user, reason=asked.reason,
         deny_until=None if span is None else now + span,
     )  # fmt: skip
     closed = [change for change in keeper.shut(lambda draft: draft.revoke(revocation)) if isinstance(change, Closed)]
-    durable, published = await keeper.durable(), await keeper.published()
+    durable, published = await _done(keeper)
     for change in closed:
         yield change_row(keeper.ledger, change)
     for where in {change.grant.address for change in closed} | ({_widened(keeper, address)} if address else set()):
@@ -168,7 +182,7 @@ async def revoke(house: House, by: str, asked: Revoke) -> AsyncIterator[Row]:
     }
 
 
-async def history(house: House, _by: str, asked: Asked) -> AsyncIterator[Row]:
+async def history(house: House, _by: str, asked: Asked) -> AsyncGenerator[Row, None]:
     """Every change, newest first."""
     keeper = house.keeper
     span = _span("since", asked.since)
@@ -183,11 +197,11 @@ async def history(house: House, _by: str, asked: Asked) -> AsyncIterator[Row]:
         yield row
 
 
-async def explain(house: House, _by: str, asked: One) -> AsyncIterator[Row]:
+async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, None]:
     """What the MTA would see for an address now, and why."""
     keeper = house.keeper
     ledger = keeper.ledger
-    address = _address(asked.address)
+    address = _address(keeper, asked.address)
     outcome = keeper.find(_widened(keeper, address))
     answer, code = "no", 1
     why: list[str] = []
@@ -216,22 +230,25 @@ async def explain(house: House, _by: str, asked: One) -> AsyncIterator[Row]:
     }
 
 
-async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncIterator[Row]:
+async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     """Take away what is no longer live; adds nothing anywhere."""
     keeper = house.keeper
     changes = keeper.shut(lambda draft: draft.expire())
-    await keeper.durable()
-    await keeper.published()
+    durable, published = await _done(keeper)
     for change in changes:
         yield change_row(keeper.ledger, change)
+    if not durable or not (published or all(one.in_step or one.is_resting for one in keeper.publishers)):
+        raise PoprelayError(
+            "not every map, or the ledger's file, could be written: what has ended may still be in it",
+            remedy="see its error above, or: poprelay status",
+        )
 
 
-async def wipe(house: House, by: str, _asked: Nothing) -> AsyncIterator[Row]:
+async def wipe(house: House, by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     """Close every grant."""
     keeper = house.keeper
-    revocation = Revocation(id=uuid4().hex, at=keeper.clock.now(), by=by, address=None, user=None, reason="wiped")
-    changes = keeper.shut(lambda draft: draft.revoke(revocation))
-    durable, published = await keeper.durable(), await keeper.published()
+    changes = keeper.shut(lambda draft: draft.revoke(wiping(by, keeper.clock.now())))
+    durable, published = await _done(keeper)
     for number, change in enumerate(changes, start=1):
         yield change_row(keeper.ledger, change)
         if not number % BREATH:
@@ -243,20 +260,34 @@ async def wipe(house: House, by: str, _asked: Nothing) -> AsyncIterator[Row]:
         )
 
 
+def wiping(by: str, at: Instant) -> Revocation:
+    """The order that closes everything."""
+    return Revocation(id=uuid4().hex, at=at, by=by, address=None, user=None, reason="wiped")
+
+
 class Operation(Generic[A]):
-    """One operation: what it takes, and whether it changes anything."""
+    """One operation: what it takes, whether it changes anything, and whether it goes on until nobody listens."""
 
     def __init__(
-        self, takes: type[A], does: Callable[[House, str, A], AsyncIterator[Row]], *, writes: bool = False
+        self,
+        takes: type[A],
+        does: Callable[[House, str, A], AsyncGenerator[Row, None]],
+        *,
+        writes: bool = False,
+        endless: bool = False,
     ) -> None:
         self.writes = writes
+        self.endless = endless
         self._takes = takes
         self._does = does
 
-    def run(self, house: House, by: str, arguments: Row) -> AsyncIterator[Row]:
+    def run(self, house: House, by: str, arguments: Row) -> AsyncGenerator[Row, None]:
         """Carry it out; raises PoprelayError, also for arguments that do not fit."""
         try:
             asked = msgspec.convert(arguments, self._takes)
+            for name, value in arguments.items():
+                if isinstance(value, str):
+                    _check_text(name, value)
         except msgspec.ValidationError as error:
             raise PoprelayError(f"the arguments do not fit: {error}") from None
         return self._does(house, by, asked)
@@ -265,7 +296,7 @@ class Operation(Generic[A]):
 OPERATIONS: Final[dict[str, Operation[Any]]] = {
     "status": Operation(Nothing, status),
     "list": Operation(Filter, list_),
-    "watch": Operation(Filter, watch),
+    "watch": Operation(Filter, watch, endless=True),
     "history": Operation(Asked, history),
     "explain": Operation(One, explain),
     "allow": Operation(Allow, allow, writes=True),
@@ -276,19 +307,34 @@ OPERATIONS: Final[dict[str, Operation[Any]]] = {
 """Every operation by its name, which is the command's name too."""
 
 
-def _address(text: str) -> Address:
-    found = canonical(text)
-    if found is None:
+async def _done(keeper: Keeper) -> tuple[bool, bool]:
+    """Whether what was closed is committed by now, and whether every map says so."""
+    return await keeper.durable(PATIENCE), await keeper.published(PATIENCE)
+
+
+def _address(keeper: Keeper, text: str) -> Address:
+    """An address; or one of a granted network, spelled as `list` shows it."""
+    host, network, _ = text.partition("/")
+    found = canonical(host)
+    if found is None or (network and _widened(keeper, found) != text):
         raise Refused(f"{text!r} is not one full IPv4 or IPv6 address")
     return found
 
 
 def _wanted(keeper: Keeper, text: str | None) -> Address | None:
-    return None if text is None else _widened(keeper, _address(text))
+    return None if text is None else _widened(keeper, _address(keeper, text))
 
 
 def _widened(keeper: Keeper, address: Address) -> Address:
     return keeper.ledger.key(address)
+
+
+def _check_text(name: str, text: str) -> None:
+    """The store keeps bytes: any that stood in a log or on a command line, but not every string that JSON can say."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise Refused(f"{name} holds half a character") from None
 
 
 def _span(option: str, text: str | None) -> float | None:

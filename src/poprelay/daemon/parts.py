@@ -14,6 +14,7 @@ from poprelay.daemon.follower import Follower
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
 from poprelay.daemon.supervisor import Supervisor
+from poprelay.errors import PoprelayError
 from poprelay.services import Service
 
 log = structlog.get_logger()
@@ -66,6 +67,25 @@ class Parts:
         """Stop everything in these roles."""
         await self._become(roles, [])
 
+    def make_anew(self) -> None:
+        """Let every map be compared with the ledger again, and made anew where a command makes it."""
+        for publisher in self.publishers.values():
+            publisher.make_anew()
+
+    def hurry(self) -> None:
+        """Let no map wait for its interval any more."""
+        for publisher in self.publishers.values():
+            publisher.hurry()
+
+    async def empty_maps(self) -> None:
+        """For the end of the daemon: remove every address from every map, and publish no more."""
+        for name, publisher in self.publishers.items():
+            await self._supervisor.stop(f"map {name}")
+            try:
+                await publisher.empty()
+            except PoprelayError as error:
+                log.error("map could not be emptied", map=name, error=str(error))
+
     def caught_up(self) -> bool:
         """Whether every source has read all that was waiting, or has nothing to read."""
         return all(
@@ -106,7 +126,8 @@ class Parts:
         del self._running[role, name]
         await self._supervisor.stop(f"{role} {name}")
         if role == "source":
-            await self.followers.pop(name).drained()
+            del self.followers[name]
+            await self._keeper.idle()
         elif role == "map":
             publisher = self.publishers.pop(name)
             self._keeper.publishers.remove(publisher)

@@ -7,14 +7,16 @@ the list of addresses to look at is all that is queued.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import structlog
 
 from poprelay.ledger.ledger import Ledger
-from poprelay.maps import Entry, Map
+from poprelay.maps import Derived, Entry, Map
 from poprelay.model import Address, Instant
 
 log = structlog.get_logger()
@@ -33,6 +35,8 @@ class Publisher:
         self.published: set[str] | None = None
         """What the map holds as far as we know; None before it was compared with the ledger."""
         self.changes = 0
+        self.is_resting = False
+        """Whether it waits for the map's interval to pass; otherwise, what is not in step soon cannot be written."""
         self._ledger = ledger
         self._now = now
         self._adds = adds
@@ -41,6 +45,9 @@ class Publisher:
         """Whether the last change failed half way, or was before our time: then an empty one must follow."""
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._rest_until = 0.0
+        self._anew = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"map {target.name}")
 
     def touch(self, addresses: Iterable[str]) -> None:
@@ -70,13 +77,42 @@ class Publisher:
                 self._idle.set()
             await self._wake.wait()
             self._wake.clear()
+            if self._anew:
+                await self._again()
             while self._dirty:
+                await self._rest()
                 await self._publish()
-                if self.map.interval and not self._dirty:
-                    well()
-                    self._idle.set()
-                if self.map.interval:
-                    await asyncio.sleep(self.map.interval)
+
+    def make_anew(self) -> None:
+        """Compare with the ledger once more, and let the map make anew what is made from it: an operator asked."""
+        self._anew = True
+        self._idle.clear()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """From now on publish at once, whatever the map's interval: the daemon is about to end."""
+        self._hurry.set()
+
+    async def _rest(self) -> None:
+        """Let the map's interval pass since its last change."""
+        pause = self._rest_until - time.monotonic()
+        if pause <= 0:
+            return
+        self.is_resting = True
+        try:
+            async with asyncio.timeout(pause):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.is_resting = False
+
+    async def _again(self) -> None:
+        self._anew, self._owes = False, True
+        target = self.map
+        if isinstance(target, Derived):
+            await self._call(target.make_anew)
+        await self._compare()
 
     async def _compare(self) -> None:
         held = await self._call(self.map.keys)
@@ -93,10 +129,12 @@ class Publisher:
             await self._publish()
             if not self._dirty:
                 return
+            await self._rest()
 
     async def _publish(self) -> None:
         assert self.published is not None
-        chunk = [key for key, _ in zip(self._dirty, range(CHUNK), strict=False)]
+        # where changes must keep apart, all goes out in one
+        chunk = list(self._dirty if self.map.interval else islice(self._dirty, CHUNK))
         for key in chunk:
             del self._dirty[key]
         added: list[Entry] = []
@@ -116,7 +154,9 @@ class Publisher:
         self._owes = False
         self.published.update(entry.address for entry in added)
         self.published.difference_update(removed)
-        self.changes += 1
+        if added or removed:
+            self.changes += 1
+            self._rest_until = time.monotonic() + self.map.interval
 
     async def empty(self) -> None:
         """Remove every address from the map, whatever the ledger says; for the end of the daemon."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 
 import msgspec
 
 from poprelay.address import parse_network
-from poprelay.daemon.configure import Config, read_config, rules_of, terms_of
+from poprelay.daemon.configure import Config
 from poprelay.daemon.offline import working_house
 from poprelay.daemon.rows import Row, change_row
+from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.errors import Refused
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
@@ -55,9 +55,8 @@ def apply(draft: Draft, event: Event, read_at: Instant) -> None:
         draft.logout(event, read_at)
 
 
-def with_networks(path: Path, text: str) -> Config:
-    """The config, with some more `allow_networks`, separated by commas. Raises ConfigError or Refused."""
-    config = read_config(path)
+def with_networks(config: Config, text: str) -> Config:
+    """The config, with some more `allow_networks`, separated by commas. Raises Refused."""
     try:
         more = tuple(parse_network(each.strip()) for each in text.split(",") if each.strip())
     except ValueError as error:

@@ -8,12 +8,12 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.config.settings import LedgerSettings, Settings
-from poprelay.daemon.configure import rules_of, terms_of
+from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.errors import StoreDamaged
 from poprelay.ledger.damage import check_whole
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.lock import acquire
-from poprelay.ledger.sqlite import open_or_set_aside, read_snapshot
+from poprelay.ledger.sqlite import open_or_set_aside
 from poprelay.ledger.writer import Writer
 from poprelay.model import Instant
 
@@ -43,6 +43,10 @@ class Storage:
         self.writer = Writer(self._store)
         snapshot = self._store.load(now - settings.relay.period)
         self.positions = dict(snapshot.positions)
+        self.is_new = self._store.lost_at is None and not (
+            snapshot.positions or snapshot.grants or snapshot.revocations
+        )
+        """Whether nothing was ever kept here: what an older daemon left may be taken over."""
         self.ledger = Ledger(terms_of(settings), rules_of(settings))
         self.ledger.load(snapshot, now)
 
@@ -77,15 +81,3 @@ class Storage:
             await self.writer.close()
         finally:
             self._lock.release()
-
-
-def read_ledger(settings: Settings, clock: Clock) -> Ledger:
-    """The ledger as it is on disk, judged by the present config, for a command that only reads. Raises StoreError."""
-    ledger = Ledger(terms_of(settings), rules_of(settings))
-    now = clock.now()
-    ledger.load(read_snapshot(settings.ledger.path), now)
-    draft = ledger.draft(now)
-    draft.rejudge()
-    ledger.close(draft)
-    ledger.accept(draft)
-    return ledger

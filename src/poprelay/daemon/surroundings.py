@@ -24,15 +24,16 @@ class Lookout:
 
     async def look(self) -> Surroundings:
         """The surroundings as they are now. What cannot be read becomes a remark that `status` shows."""
-        found, remarks = await asyncio.to_thread(self._look)
+        found, remarks = await asyncio.to_thread(look_around, ask_mta=self.ask_mta)
         for remark in remarks:
             if remark not in self.remarks:
                 log.warning("surroundings", remark=remark)
         self.remarks = remarks
         return found
 
-    def _look(self) -> tuple[Surroundings, tuple[str, ...]]:
-        networks, remarks = trusted_networks() if self.ask_mta else ((), ())
-        return Surroundings(own=frozenset(own_addresses()), gateways=frozenset(gateways()), mta=tuple(networks)), tuple(
-            remarks
-        )
+
+def look_around(*, ask_mta: bool) -> tuple[Surroundings, tuple[str, ...]]:
+    """What is around now, and what could not be read, as sentences. Blocks."""
+    networks, remarks = trusted_networks() if ask_mta else ((), ())
+    own, gates = frozenset(own_addresses()), frozenset(gateways())
+    return Surroundings(own=own, gateways=gates, mta=tuple(networks)), tuple(remarks)

@@ -19,7 +19,7 @@ def refusal(overlay: Overlay, key: Key, at: Instant, cell: Cell | None) -> str |
     crowds = overlay.crowds or overlay.state.crowds or (cell is None and _nearly_crowded(overlay, address))
     if crowds and _crowded(overlay, address, user, at):
         return "too-many-users"
-    if cell is None and book.size + overlay.more >= terms.max_grants and _grants(overlay) >= terms.max_grants:
+    if cell is None and book.size + len(overlay.fresh) >= terms.max_grants and overlay.count() >= terms.max_grants:
         return "too-many-grants"
     return None
 
@@ -33,12 +33,6 @@ def _addresses(overlay: Overlay, user: str, besides: Address) -> int:
     if about < overlay.state.terms.max_addresses_per_user:
         return about
     return sum(_live(overlay, (address, user, "login")) for address in {*book.of(user), *fresh} - {besides})
-
-
-def _grants(overlay: Overlay) -> int:
-    """How many grants there will be, those not counted that ended unseen."""
-    book = overlay.state.book
-    return book.size + overlay.more - len({cell.key for cell in book.due(overlay.now)} - overlay.cells.keys())
 
 
 def _nearly_crowded(overlay: Overlay, address: Address) -> bool:

@@ -34,9 +34,6 @@ def expire(overlay: Overlay, limit: int | None = None) -> None:
         if key not in seen and key not in overlay.cells and not overlay.suspend(cell):
             overlay.close_grant(cell, "expired", ends(cell))
         seen.add(key)
-    for own in list(overlay.cells.values()):
-        if own is not None and ends(own) <= now:
-            overlay.close_grant(own, "expired", ends(own))
     overlay.revocations_gone += state.revocations.ended(now, kept(state.terms))
     for address, crowd in state.crowds.items():
         if address not in overlay.crowds and crowd.over(now):
@@ -48,8 +45,9 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
     address, user = revocation.address, revocation.user
     reason = "wiped" if address is None and user is None else "revoked"
     for cell in overlay.over(None if address is None else overlay.state.key(address), user):
-        if overlay.holding.ends(cell) <= overlay.now:
-            bury(overlay, cell)
+        end = overlay.outlook.ends(cell)
+        if end <= overlay.now:
+            overlay.close_grant(cell, "expired", end)
         else:
             overlay.close_grant(cell, reason, revocation.at)
     overlay.revocations.add(revocation)
@@ -63,6 +61,7 @@ def rejudge(overlay: Overlay) -> None:
     state = overlay.state
     period = state.terms.period
     judge = state.rules.judge
+    ends = overlay.outlook.ends
     width = f"/{state.terms.ipv6_prefix}" if state.terms.ipv6_prefix != 128 else ""
 
     def cut(cell: Cell) -> Cell:
@@ -76,7 +75,7 @@ def rejudge(overlay: Overlay) -> None:
         grant = cell.grant
         refused = ":" in grant.address and grant.address.partition("/")[1:] != (width[:1], width[1:])
         if not refused and grant.basis == "login":
-            refused = judge(grant.address, grant.user) is not None or overlay.holding.ends(cut(cell)) <= now
+            refused = judge(grant.address, grant.user) is not None or ends(cut(cell)) <= now
         if refused:
             overlay.close_grant(cell, "config", now)
         else:

@@ -100,8 +100,11 @@ class Draft:
         period = self._state.terms.period
         grant = _extended(cell.grant, at, at + period, period)
         overlay.close_session(session.key)
-        overlay.put(key, Cell(grant, sessions.without(cell.sessions, session.key)), new=False)
         overlay.changes.append(Renewed(at, grant))
+        cell = Cell(grant, sessions.without(cell.sessions, session.key))
+        overlay.put(key, cell, new=False)
+        if not overlay.holding.live(cell, overlay.now):  # it was held, and we learn late that the session is over
+            closing.bury(overlay, cell)
 
     def allow(
         self,

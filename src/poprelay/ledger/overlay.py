@@ -34,11 +34,11 @@ UNTOUCHED: Final = _Untouched()
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """A grant as it was when closed; `visible` if it must be taken from sight."""
+    """A grant as it was when closed, and as it was in sight, if it must be taken from there."""
 
     cell: Cell
     change: Closed
-    visible: bool
+    seen: Cell | None = None
 
 
 class Overlay:
@@ -57,11 +57,11 @@ class Overlay:
         self.crowds: dict[Address, Crowd | None] = {}
         self.set_back = False
         """Whether this one is about a clock that was set back."""
-        self.more = 0
-        """How many more grants there will be than are visible."""
+        self.fresh: set[Key] = set()
+        """The grants here that are not visible."""
         self.fresh_at: dict[Address, int] = {}
         self.fresh_of: dict[str, list[Address]] = {}
-        """Where, and whose, are the login grants here that are not visible (some may have been closed again)."""
+        """Where, and whose, are the login grants among them (some may have been closed again)."""
         self._proven: list[Combination] = []
         self._closings: list[Closing] = []
         self._taking: set[Key] = set()
@@ -75,6 +75,8 @@ class Overlay:
         self._rewriting: dict[Key, Cell | None] = {}
         self._owed: list[Closing] = []
         """What a draft that was given up had closed: out of sight already, but not committed."""
+        self._unsure: set[SessionKey] = set()
+        """Sessions that it had touched: their rows may have been deleted though they are open."""
         self._suspended: dict[Key, Cell] = {}
         """What ended in sight while its renewal here is being committed."""
         self._stored: set[SessionKey] = set()
@@ -88,6 +90,11 @@ class Overlay:
         other = self.state.flying
         return None if other is self else other
 
+    @property
+    def outlook(self) -> Holding:
+        """What holds once the flying draft is accepted, the proofs in it included."""
+        return self.holding if self.flying is None else self.flying.holding
+
     def begin(self) -> None:
         """This one opens. If another was flying, it is given up, and what it closed must be committed here."""
         other = self.flying
@@ -97,15 +104,23 @@ class Overlay:
             return
         owed = other._owed + (other._closings if other._closed else [])
         for ended in other._suspended.values():
-            change = Closed(other.holding.ends(ended), ended.grant, "expired")
-            owed.append(Closing(ended, change, visible=False))
+            change = Closed(min(other.holding.ends(ended), self.now), ended.grant, "expired")
+            owed.append(Closing(ended, change))
         self._owed = owed + self._owed
+        self._unsure = other._unsure | other.sessions.keys()
         self.changes[:0] = [closing.change for closing in owed]
         if other._closed:
             for revocation in other.revocations:
                 self.revocations.add(revocation)
             self.revocations_gone += other.revocations_gone
             self.crowds.update(other.crowds)
+
+    def count(self) -> int:
+        """How many grants there will be, those not counted that ended unseen."""
+        book = self.state.book
+        leaving = sum(book.get(key) is not None for key in self._taking)
+        unseen = {cell.key for cell in book.due(self.now)} - self.cells.keys()
+        return book.size + len(self.fresh) - leaving - len(unseen)
 
     def get(self, key: Key) -> Cell | None:
         """The cell of one grant as it is here."""
@@ -157,9 +172,11 @@ class Overlay:
         key = seen.key
         cell = self.get(key)
         if cell is not None and (short := shorter(cell)) is not cell:
-            if key not in self.cells:
-                self._cut[key] = None
-            self.cells[key] = short
+            over = self.holding.ends(short) <= self.now
+            if not (over and self.suspend(cell)):
+                if key not in self.cells:
+                    self._cut[key] = None
+                self.cells[key] = short
         flying = self.flying
         if flying is not None and key not in self._drops:
             newer = self._replacements.get(key) or flying.cells.get(key)
@@ -179,18 +196,23 @@ class Overlay:
     def close_grant(self, cell: Cell, reason: str, at: Instant) -> None:
         """End a grant, and forget its sessions."""
         key = cell.key
-        visible = key not in self._taking and self.state.book.get(key) is not None
-        if visible:
+        seen = None if key in self._taking else self.state.book.get(key)
+        if seen is not None:
             self._taking.add(key)
+            for session in seen.sessions:
+                if self.session(session.key) is session:
+                    self.close_session(session.key)
         change = Closed(at, cell.grant, reason)
         self.changes.append(change)
-        self._closings.append(Closing(cell, change, visible))
+        self._closings.append(Closing(cell, change, seen))
         self._cut.pop(key, None)
         flying = self.flying
         if flying is not None and flying.cells.get(key) is not None:
             self._drops.add(key)
+            if key in flying._suspended:
+                self.sessions.update((session.key, None) for session in flying._suspended[key].sessions)
         self.cells[key] = None
-        self.more -= 1
+        self.fresh.discard(key)
         for session in cell.sessions:
             self.close_session(session.key)
 
@@ -215,7 +237,7 @@ class Overlay:
         touched: set[Address] = set()
         late: set[int] = set()
         for closing in self._closings:
-            if not closing.visible:
+            if closing.seen is None:
                 continue
             key = closing.cell.key
             touched.add(key[0])
@@ -272,13 +294,15 @@ class Overlay:
     def record(self, positions: dict[str, bytes]) -> Record:
         """All that must be committed, with the positions that it takes sources to."""
         closings = self._owed + self._closings
-        owed = [session.key for closing in self._owed for session in closing.cell.sessions]
+        cells = [cell for closing in self._owed for cell in (closing.cell, closing.seen) if cell is not None]
+        owed = [session.key for cell in cells for session in cell.sessions]
         rows = [cell.grant for key, cell in self.cells.items() if cell is not None and key not in self._replacements]
         return Record(
             gone=[self._gone(closing) for closing in closings],
             grants=rows + self._rewritten(),
             sessions_closed=owed + [key for key, session in self.sessions.items() if session is None],
-            sessions_opened=[session for session in self.sessions.values() if session is not None],
+            sessions_opened=self._unsure_sessions()
+            + [session for session in self.sessions.values() if session is not None],
             joined=[Joined(*proof) for proof in self._proven],
             revocations=list(self.revocations),
             revocations_gone=list(self.revocations_gone),
@@ -333,6 +357,10 @@ class Overlay:
             return grant
         return replace(grant, until=math.inf)
 
+    def _unsure_sessions(self) -> list[OpenSession]:
+        sessions = [self.state.book.sessions.get(key) for key in self._unsure if key not in self.sessions]
+        return [session for session in sessions if session is not None]
+
     def _rewritten(self) -> list[Grant]:
         """Rows that differ from what is visible, and can be put right now: no commit of theirs is awaited."""
         flying = self.flying
@@ -350,9 +378,9 @@ class Overlay:
         self._count(ended.key)
 
     def _count(self, key: Key) -> None:
-        """There is one grant more than are visible."""
+        """This grant is here but not visible."""
         address, user, basis = key
-        self.more += 1
+        self.fresh.add(key)
         if basis == "login":
             self.fresh_at[address] = self.fresh_at.get(address, 0) + 1
             self.fresh_of.setdefault(user, []).append(address)
@@ -361,9 +389,10 @@ class Overlay:
         cell = self.cells.pop(key, None)
         if cell is not None:
             self._dropped[key] = len(self.changes)
+            self.fresh.discard(key)
             self._suspended.pop(key, None)
             for session in cell.sessions:
-                self.sessions.pop(session.key, None)
+                self.sessions[session.key] = None
 
     def _undone(self, number: int, change: Change) -> bool:
         """Whether the grant that this change opened or renewed was closed from outside since."""

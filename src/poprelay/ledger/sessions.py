@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poprelay.ledger.book import Cell, Key, combination
+from poprelay.ledger.closing import bury
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import OpenSession
 from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS
@@ -56,5 +57,7 @@ def _leave(overlay: Overlay, session: OpenSession) -> None:
     """The server has used its key again, so this session is over; when it ended nobody knows."""
     key: Key = (session.address, session.user, "login")
     cell = overlay.get(key)
-    if cell is not None:
+    if cell is not None and overlay.holding.live(cell, overlay.now):
         overlay.put(key, Cell(cell.grant, without(cell.sessions, session.key)), new=False)
+    elif cell is not None:
+        bury(overlay, cell)

@@ -48,6 +48,8 @@ class State:
         self.terms = terms
         self.rules = rules
         self.book.holding.max_session = terms.max_session
+        if self.flying is not None:
+            self.flying.holding.max_session = terms.max_session
         self.book.reschedule()
         if rekeyed:
             self._keys.clear()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import msgspec
 
-from poprelay.model import Address, Instant
+from poprelay.model import Address, Instant, Login
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +41,38 @@ class Map(Protocol):
 
     def close(self) -> None:
         """Let go of the file; what it holds stays."""
+        ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A map that can also be looked at, when nobody keeps it: by `explain`, with no daemon running."""
+
+    def holds(self, address: Address) -> bool:
+        """Whether an MTA that asks for the address finds it. Creates and changes nothing; not for a map on which
+        `keys` or `change` was called. Raises MapError."""
+        ...
+
+
+@runtime_checkable
+class Derived(Protocol):
+    """A map from which a command makes what the MTA reads."""
+
+    def make_anew(self) -> None:
+        """Let the commands run with the next change, even an empty one: an operator asked for it. Raises MapError."""
+        ...
+
+
+@runtime_checkable
+class Inheriting(Protocol):
+    """A map that may hold what another program granted before us."""
+
+    def make(self) -> None:
+        """Create what is missing of it, empty. Raises MapError."""
+        ...
+
+    def inherited(self, now: Instant) -> Sequence[Login]:
+        """What it holds, as logins; nothing unless the config says that it is to be taken over. Raises MapError."""
         ...
 
 

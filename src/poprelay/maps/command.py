@@ -10,7 +10,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Final
+from pathlib import Path
+from typing import IO, Final, NamedTuple
 
 from poprelay.errors import MapError
 
@@ -21,6 +22,13 @@ _TICK: Final = 0.05
 _SHELL: Final = frozenset("|&;<>()")
 _OURS: Final = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 """Variables by which systemd speaks to the daemon alone."""
+
+
+class Step(NamedTuple):
+    """One command: program and arguments, and the file that it reads as its standard input (None: nothing)."""
+
+    run: tuple[str, ...]
+    stdin: Path | None = None
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -45,18 +53,23 @@ def parse(text: str) -> tuple[str, ...]:
     return words
 
 
-def run(command: Sequence[str], *, timeout: float) -> None:
+def run(command: Sequence[str], *, timeout: float, stdin: Path | None = None) -> None:
     """Run `command` and wait for it, at most `timeout` seconds; then it and all that it started are killed.
 
-    MapError if it cannot be started, fails or hangs. What it leaves running when it ends well (a restarted server) is
-    left alone.
+    `stdin` is a file that it reads. MapError if it cannot be started, fails or hangs. What it leaves running when it
+    ends well (a restarted server) is left alone.
     """
     shown = _printable(shlex.join(command).encode("utf-8", "surrogateescape"))
     environment = {name: value for name, value in os.environ.items() if name not in _OURS} | {"LC_ALL": "C"}
     try:
+        source = os.open(stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise MapError(f"{shown} cannot read {stdin}: {error.strerror}", remedy="correct `stdin`") from error
+    try:
+        os.set_blocking(source, True)
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
@@ -66,6 +79,8 @@ def run(command: Sequence[str], *, timeout: float) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise MapError(f"{shown} cannot be started: {reason}", remedy="correct `command`") from error
+    finally:
+        os.close(source)
     assert process.stdout is not None
     with process.stdout as output:
         try:

@@ -134,20 +134,7 @@ class Environment:
     @contextmanager
     def _locked(self, kind: int) -> Iterator[None]:
         """Hold Postfix's lock. It reads for microseconds, so we ask again and again rather than hang in the kernel."""
-        deadline = time.monotonic() + self._lock_wait
-        while True:
-            try:
-                fcntl.lockf(self._descriptor, kind | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EAGAIN):
-                    raise
-                if time.monotonic() >= deadline:
-                    raise MapError(
-                        f"{self.path} has been locked by another program for {self._lock_wait:g} s",
-                        remedy=f"see who holds it: fuser -v {self.path}",
-                    ) from error
-            time.sleep(_PAUSE)
+        _lock(self._descriptor, kind, self.path, self._lock_wait)
         try:
             yield
         finally:
@@ -173,12 +160,54 @@ class Environment:
                 raise MapError(f"{self.path} is damaged: {findings[0]}", remedy=_remedy(self.path))
 
 
-def _open(path: Path) -> lmdb.Environment:
+def look_up(path: Path, key: bytes, lock_wait: float) -> bytes | None:
+    """One record's value, as Postfix would look it up; None also where there is no file. Changes nothing.
+
+    Not for a process that has an `Environment` for this file: its lock would be lost. Raises as its methods do.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        _lock(descriptor, fcntl.LOCK_SH, path, lock_wait)
+        with _open(path, readonly=True) as environment:
+            if os.fstat(descriptor).st_size < (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]:
+                findings = verify.verify(str(path))  # type: ignore[no-untyped-call] # it has no stub
+                if findings:
+                    raise MapError(f"{path} is damaged: {findings[0]}", remedy=_remedy(path))
+            with environment.begin() as transaction:
+                found: bytes | None = transaction.get(key)
+                return found
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int, path: Path, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.lockf(descriptor, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            if time.monotonic() >= deadline:
+                raise MapError(
+                    f"{path} has been locked by another program for {wait:g} s",
+                    remedy=f"see who holds it: fuser -v {path}",
+                ) from error
+        else:
+            return
+        time.sleep(_PAUSE)
+
+
+def _open(path: Path, *, readonly: bool = False) -> lmdb.Environment:
     try:
         return lmdb.open(
             str(path),
             map_size=FIRST_SIZE,
             subdir=False,
+            readonly=readonly,
             lock=False,
             max_dbs=0,
             mode=atomic.NEW_FILE,

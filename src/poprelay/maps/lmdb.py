@@ -20,9 +20,10 @@ import lmdb
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
 from poprelay.maps import Entry
-from poprelay.maps.environment import Environment
+from poprelay.maps.environment import Environment, look_up
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
+from poprelay.model import Address
 
 if TYPE_CHECKING:
     from poprelay.config.section import Section
@@ -82,6 +83,10 @@ class LmdbMap:
             if replaced or changed:
                 how = "the file was replaced" if replaced else "another program changed it"
                 raise MapError(f"{self.name}: {how}", remedy="it is compared with the ledger again")
+
+    def holds(self, address: Address) -> bool:
+        with self._explained():
+            return look_up(self.path, address.encode() + _NUL, self._lock_wait) == self._value
 
     def close(self) -> None:
         environment, self._environment = self._environment, None

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
-from poprelay.maps import Entry, atomic
+from poprelay.maps import Entry, atomic, heritage
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
+from poprelay.model import Address, Instant, Login
 
 if TYPE_CHECKING:
     from poprelay.config.section import Section
@@ -48,8 +49,10 @@ class SpoolMap:
     wants_renewals: ClassVar[bool] = True
     interval: float = 0.0
 
-    def __init__(self, path: Path, form: Form = "poprelay") -> None:
+    def __init__(self, path: Path, form: Form = "poprelay", *, adopt: bool = False) -> None:
+        """With `adopt`, what another program has left there counts as logins, once: see `poprelay.maps.heritage`."""
         self.path = path
+        self._adopt = adopt
         self.name = f"spool {path}"
         self._form = form
         self._directory: int | None = None
@@ -58,7 +61,18 @@ class SpoolMap:
     def from_section(cls, section: Section) -> Self:
         path = section.file("path")
         relay_ctrl = section.choice("format", ("poprelay", "relay-ctrl"), "poprelay") == "relay-ctrl"
-        return cls(path, "relay-ctrl" if relay_ctrl else "poprelay")
+        adopt = section.flag("adopt", default=False)
+        return cls(path, "relay-ctrl" if relay_ctrl else "poprelay", adopt=adopt)
+
+    def make(self) -> None:
+        with explained(self.name, self.path):
+            self._open()
+
+    def inherited(self, now: Instant) -> Sequence[Login]:
+        if not self._adopt:
+            return ()
+        with explained(self.name, self.path):
+            return heritage.logins(self._open(), self.name, now)
 
     def keys(self) -> set[str]:
         """The addresses that have a file; anything else but a directory under such a name is reported as foreign."""
@@ -105,6 +119,13 @@ class SpoolMap:
                 os.fsync(directory)
         if replaced:
             raise MapError(f"{self.name}: the directory was replaced", remedy="it is compared with the ledger again")
+
+    def holds(self, address: Address) -> bool:
+        with explained(self.name, self.path):
+            try:
+                return stat.S_ISREG((self.path / address).lstat().st_mode)
+            except FileNotFoundError:
+                return False
 
     def close(self) -> None:
         directory, self._directory = self._directory, None

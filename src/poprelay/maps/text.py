@@ -1,4 +1,4 @@
-"""A text file with one line for each address, as Mail::POPRelay writes it; and a command that makes the MTA take it up.
+"""A text file with one line for each address, as Mail::POPRelay writes it; and commands that make the MTA take it up.
 
     whatever a person wrote, kept byte for byte
     # Above configuration will be preserved by POPRelay.
@@ -9,8 +9,8 @@ Below the marker everything is ours and is written anew at each change, in numer
 a person's as a whole: it is kept, and the marker is added after it. Each change replaces the file, so its cost grows
 with the number of addresses; so does that of the usual commands (`postmap`, `makemap`).
 
-The command is owed from the moment before the file changes until it has ended well. That it is owed is kept in a hidden
-file beside (`.NAME.owed`), so that neither its failure nor our death makes it forgotten.
+The commands are owed from the moment before the file changes until they have ended well. That they are owed is kept in
+a hidden file beside (`.NAME.owed`), so that neither their failure nor our death makes it forgotten.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
 from poprelay.maps import Entry, atomic, command
+from poprelay.maps.command import Step as _Step
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
+from poprelay.model import Address
 
 if TYPE_CHECKING:
     from poprelay.config.section import Section
@@ -40,6 +42,7 @@ class TextMap:
     """The addresses in a text file, each in a line by `line_format`, where `%i` stands for the address.
 
     `command` (arguments; no shell) is run after each change and may take `command_timeout` seconds; empty means none.
+    `commands` are further ones, one after the other: the next is run when the one before has ended well.
     """
 
     expresses_networks: ClassVar[bool] = False
@@ -52,6 +55,7 @@ class TextMap:
         command: Sequence[str] = (),
         command_timeout: float = 30.0,
         interval: float = 0.0,
+        commands: Sequence[_Step] = (),
     ) -> None:
         wrong = flaw(line_format)
         if wrong:
@@ -60,7 +64,7 @@ class TextMap:
         self.name = f"text {path}"
         self.interval = interval
         self._before, self._after = line_format.split("%i")
-        self._command = tuple(command)
+        self._steps = ((_Step(tuple(command)),) if command else ()) + tuple(commands)
         self._command_timeout = command_timeout
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
@@ -75,10 +79,13 @@ class TextMap:
         if wrong or not line_format:
             line_format = "%i"
         arguments = _command(section)
+        steps = tuple(_step(one) for one in section.tables("commands"))
+        if arguments and steps:
+            section.refuse("commands", "says the same as command", "write one of the two")
         timeout = section.duration("command_timeout", 30.0, low=1.0, high=3600.0)
         # 2 s: a program that compares times in whole seconds (Postfix with hash) must see each change
-        interval = section.duration("interval", 2.0 if arguments else 0.0, low=0.0, high=3600.0)
-        return cls(path, line_format, arguments, timeout, interval)
+        interval = section.duration("interval", 2.0 if arguments or steps else 0.0, low=0.0, high=3600.0)
+        return cls(path, line_format, arguments, timeout, interval, steps)
 
     def keys(self) -> set[str]:
         """The addresses below the marker; a line there that is not ours is reported as foreign."""
@@ -108,6 +115,16 @@ class TextMap:
             raise MapError(
                 f"{self.name}: another program changed the lines below the marker", remedy="leave them to us"
             )
+
+    def holds(self, address: Address) -> bool:
+        with explained(self.name, self.path):
+            return address in self._parse(self._read(self._real())[1])
+
+    def make_anew(self) -> None:
+        """Owe the commands again, for what a person may have changed above the marker."""
+        if self._steps:
+            with explained(self.name, self.path):
+                self._owed(self._real()).touch()
 
     def close(self) -> None:
         """Nothing is held open between two changes."""
@@ -149,7 +166,7 @@ class TextMap:
             below = self._render((kept - leaving) | arriving)
             disturbed = self._left not in (None, old)
             if status is None or old != below:
-                if self._command:
+                if self._steps:
                     self._owed(real).touch()
                 try:
                     atomic.replace(real, above + MARKER.encode() + b"\n" + below, status)
@@ -165,13 +182,21 @@ class TextMap:
 
     def _run_owed(self, real: Path) -> None:
         owed = self._owed(real)
-        if self._command and owed.exists():
-            command.run(self._command, timeout=self._command_timeout)
+        if self._steps and owed.exists():
+            for step in self._steps:
+                command.run(step.run, timeout=self._command_timeout, stdin=step.stdin)
             owed.unlink(missing_ok=True)
 
     @staticmethod
     def _owed(real: Path) -> Path:
         return real.with_name(f".{real.name}.owed")
+
+
+def _step(section: Section) -> _Step:
+    """One of `commands`: `run`, and `stdin` if it reads a file."""
+    step = _Step(section.texts("run"), section.file("stdin") if section.given("stdin") else None)
+    section.finish()
+    return step
 
 
 def _command(section: Section) -> tuple[str, ...]:

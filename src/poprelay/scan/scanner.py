@@ -16,6 +16,8 @@ import ahocorasick_rs
 import msgspec
 
 from poprelay.agents.base import Agent
+from poprelay.agents.perl import LONGEST
+from poprelay.errors import AgentError
 from poprelay.model import Event, Instant, Origin
 from poprelay.scan.headers import split
 from poprelay.scan.needles import needles
@@ -80,7 +82,13 @@ class Scanner:
         self._readers: Final[dict[bytes, list[Reader]]] = {}
         logins: list[bytes] = []
         ends: list[bytes] = []
+        self._whole: Final[list[Reader]] = []
         for agent in agents:
+            if agent.whole_line:
+                of_logins = _needles_of_lines(agent)
+                logins += of_logins
+                self._whole.append(Reader(agent, "", of_logins))
+                continue
             of_logins, of_ends = needles(agent)
             logins += of_logins
             ends += of_ends
@@ -104,9 +112,9 @@ class Scanner:
         events: list[Event] = []
         begins: list[int] = []
         missed: list[int] = []
-        end = 0
+        end = -1
         for needle, start, _ in self._find(block):
-            if start < end:
+            if start <= end:
                 continue  # this line has been read
             begin = block.rfind(b"\n", 0, start) + 1
             end = block.find(b"\n", start)
@@ -114,6 +122,12 @@ class Scanner:
                 end = len(block)
             if end - begin > LINE_LIMIT:
                 continue
+            if self._whole:
+                event = self._read_whole(block[begin:end])
+                if event is not None:
+                    events.append(event)
+                    begins.append(begin)
+                    continue
             space = block.find(b" ", begin + 7, end)
             colon = block.find(b": ", space, end) if space > 0 else -1
             at = opening = None
@@ -185,6 +199,16 @@ class Scanner:
             self._openings[opening] = (length - space, readers, origin, header.pid)
         return at, readers, origin, header.message, header.pid
 
+    def _read_whole(self, line: bytes) -> Event | None:
+        """What the agents for whole lines see in this one. Its time is still that of its header."""
+        header = split(line) if len(line) <= LONGEST else None
+        at = None if header is None else self._stamps.read(header.stamp)
+        origin = None if header is None else self._origin(header.host)
+        if header is None or at is None or origin is None:
+            return None
+        found = (reader.read(line, at, origin, header.pid, False) for reader in self._whole)
+        return next((event for event in found if event is not None), None)
+
     def _origin(self, host: bytes) -> Origin | None:
         """Where a line of that host was read, or None if its lines do not count."""
         if host not in self._origins:
@@ -200,6 +224,14 @@ class Scanner:
         begin = block.rfind(b"\n", 0, end) + 1
         header = split(block[begin : min(end, begin + LINE_LIMIT)])
         return None if header is None else self._stamps.read(header.stamp)
+
+
+def _needles_of_lines(agent: Agent) -> tuple[bytes, ...]:
+    """Its needles; or, where its expression has no text that is always there, the end of every line."""
+    try:
+        return needles(agent)[0]
+    except AgentError:
+        return (b"\n",)
 
 
 def _numbers(block: bytes, begins: list[int]) -> list[int]:

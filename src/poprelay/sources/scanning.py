@@ -64,12 +64,12 @@ def scanned_batch(
 
 def scanner_from_section(section: Section, agents: Sequence[Agent], name: str) -> MakeScanner:
     """Reads `hosts` and `timezone`, which mean the same for every log of lines."""
-    hosts = section.texts("hosts", ())
+    hosts = section.texts("hosts", (), once=True)
     zone = None
     if section.given("timezone"):
         key = section.text("timezone")
         try:
             zone = ZoneInfo(key)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):  # KeyError: the database has no such name
             section.refuse("timezone", f"no time zone is called {key!r}", 'use a name like "Europe/Vienna" or "UTC"')
     return lambda: Scanner(agents, source=name, zone=zone, hosts=hosts)

@@ -1,0 +1,28 @@
+"""Writes the samples in `packaging/samples` in our own form, `NAME.toml`, from those in Mail::POPRelay's, `NAME.conf`.
+
+    .venv/bin/python packaging/samples.py
+
+A test holds them equal to what `poprelay import` makes, so that they cannot drift.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poprelay.daemon.legacy import read_old
+
+SAMPLES = Path(__file__).resolve().parent / "samples"
+
+
+def samples() -> dict[str, str]:
+    """Every sample in our own form: file name and text."""
+    return {f"{old.stem}.toml": read_old(old).text for old in sorted(SAMPLES.glob("*.conf"))}
+
+
+def main() -> None:
+    for name, text in samples().items():
+        (SAMPLES / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

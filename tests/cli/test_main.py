@@ -1,0 +1,70 @@
+"""The command line as such: help, version, completion, and what is not understood."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from live.daemon import PROGRAM
+from poprelay.cli.main import COMMANDS, run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explain"], ["explain", "mx"], ["explain", ""], ["explain", "9.9.9.9", "8.8.8.8"], ["explain", "9.9.9.09"],
+        ["allow", "9.9.9.9", "--for", "soon"], ["allow", "9.9.9.9", "--for", "0s"], ["allow", "9.9.9.9", "--for"],
+        ["allow", "\x1b[2J"], ["revoke"], ["revoke", "--deny", "x", "--user", "u"], ["history", "--limit", "0"],
+        ["history", "--limit", "many"], ["history", "--since", "yesterday"], ["list", "--address", "9.9.9"],
+        ["list", "--usr", "x"], ["completion", "tcsh"], ["lst"], ["--frobnicate"], ["list", "\udcff"],
+    ],
+)  # fmt: skip
+def test_odd_arguments_are_refused_in_one_line_with_exit_2(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert re.fullmatch(r"poprelay: .+; see: poprelay.* --help", line)
+    assert "\x1b" not in line
+
+
+def test_an_unknown_command_gets_the_nearest_one_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["hystory"]) == 2
+    assert "did you mean history?" in capfd.readouterr().err
+
+
+def test_the_version_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert re.fullmatch(r"poprelay \d+\.\d+\.\d+\n", capfd.readouterr().out)
+
+
+def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    out = capfd.readouterr().out
+    for name, (_, line) in COMMANDS.items():
+        assert name in out
+        assert " ".join(line.split()[:3]) in out
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_each_shell(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    assert "_POPRELAY_COMPLETE" in capfd.readouterr().out
+
+
+def test_completion_completes_commands_and_options() -> None:
+    def complete(*words: str) -> set[str]:
+        line = " ".join(("poprelay", *words))
+        env = {**os.environ, "_POPRELAY_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+        done = subprocess.run([str(PROGRAM)], env=env, capture_output=True, text=True, check=False)
+        return {each.partition(",")[2] for each in done.stdout.splitlines()}
+
+    assert complete("re") == {"revoke", "replay"}
+    assert "--deny" in complete("revoke", "--d")

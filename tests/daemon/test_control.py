@@ -1,0 +1,301 @@
+"""The control socket: who may ask, what is answered to nonsense, and that nobody holds it up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poprelay.config.section import Listen
+from poprelay.daemon import control as module
+from poprelay.daemon import operations
+from poprelay.daemon.client import ask, connect
+from poprelay.daemon.control import ControlServer
+from poprelay.daemon.keeper import Keeper
+from poprelay.errors import NoDaemon, NotPermitted, PoprelayError, Refused
+from poprelay.model import Address
+from poprelay.services.listener import bind
+
+ROOT = os.geteuid() == 0
+
+
+class House:
+    """A keeper in a house without maps, about which all is well."""
+
+    def __init__(self, keeper: Keeper, path: Path) -> None:
+        self.keeper = keeper
+        self.ledger_path = path / "none.db"
+
+    def status(self) -> dict[str, Any]:
+        return {"problems": []}
+
+    def map_holds(self, address: Address) -> dict[str, bool | None]:
+        return {}
+
+
+@pytest.fixture
+async def serve(keeper: Keeper, place: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Listens for commands on `place/c`."""
+    servers: list[ControlServer] = []
+
+    async def begin(*writers: str, mode: int = 0o666) -> ControlServer:
+        server = ControlServer(House(keeper, place), writers)
+        await server.start(bind(Listen(unix=place / "c", host="", port=0), mode=mode))
+        servers.append(server)
+        return server
+
+    yield begin
+    for server in servers:
+        await server.stop()
+
+
+def answer(path: Path, request: bytes, *, half_close: bool = False) -> list[dict[str, Any]]:
+    """Everything that is answered to some bytes, until the other side hangs up."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(5)
+        sock.connect(str(path / "c"))
+        sock.sendall(request)
+        if half_close:
+            sock.shutdown(socket.SHUT_WR)
+        with sock.makefile("rb") as lines:
+            return [json.loads(line) for line in lines]
+
+
+def rows(path: Path, operation: str, **arguments: Any) -> list[dict[str, Any]]:
+    return list(ask(connect(path / "c"), operation, arguments, wait=5))
+
+
+async def test_an_operation_is_answered_row_by_row_and_with_its_exit_code(serve: Any, place: Path) -> None:
+    await serve()
+    allowed = await asyncio.to_thread(rows, place, "allow", address="9.9.9.9", user="ann", reason="printer")
+    listed = await asyncio.to_thread(rows, place, "list")
+    assert [(row["address"], row["user"], row["change"]) for row in allowed] == [("9.9.9.9", "ann", "opened")]
+    assert [(row["address"], row["basis"], row["reason"]) for row in listed] == [("9.9.9.9", "allow", "printer")]
+    asked = ask(connect(place / "c"), "explain", {"address": "8.8.4.4"}, wait=5)
+    await asyncio.to_thread(list, asked)
+    assert asked.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"\n", b"hello\n", b"[]\n", b'{"operation": 7}\n', b'{"operation": "list", "arguments": []}\n', b"\xff\xfe\n",
+     b'{"operation": "li\n', b"[" * 60_000 + b"\n", b"1" * 60_000 + b"\n", b"x" * 70_000 + b"\n", b"x" * 200_000],
+    ids=["blank", "words", "list", "number", "arguments", "bytes", "cut", "nested", "long number", "long", "endless"],
+)  # fmt: skip
+async def test_garbage_is_answered_and_dropped(serve: Any, place: Path, request_: bytes) -> None:
+    await serve()
+    (said,) = await asyncio.to_thread(answer, place, request_)
+    assert said == {"error": "the request is not one JSON object in one line of at most 64 KiB", "exit": 2}
+    assert await asyncio.to_thread(rows, place, "list") == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "why"),
+    [
+        ("dance", {}, "no operation 'dance'"),
+        ("list", {"usr": "ann"}, "do not fit"),
+        ("list", {"user": 7}, "do not fit"),
+        ("list", {"address": "mx"}, "'mx' is not one full"),
+        ("list", {"address": "2001:db8::/64"}, "is not one full"),
+        ("history", {"limit": -1}, "do not fit"),
+        ("history", {"limit": 10**30}, "do not fit"),
+        ("history", {"since": "soon"}, "not a span"),
+        ("allow", {"address": "127.0.0.1"}, "--force"),
+        ("allow", {"address": "9.9.9.9", "span": "0s"}, "not a span"),
+        ("allow", {"address": "9.9.9.9", "reason": "\ud800"}, "half a character"),
+        ("revoke", {}, "nothing to revoke"),
+        ("revoke", {"user": "\ud800"}, "half a character"),
+    ],
+)
+async def test_odd_arguments_get_one_sentence(
+    serve: Any, place: Path, operation: str, arguments: dict[str, Any], why: str
+) -> None:
+    await serve()
+    with pytest.raises(PoprelayError) as caught:
+        await asyncio.to_thread(rows, place, operation, **arguments)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_an_operation_that_breaks_is_a_bug_of_ours_and_ends_nothing(
+    serve: Any, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serve()
+
+    async def broken(*_: object) -> Any:
+        raise ValueError("oops")
+        yield {}
+
+    monkeypatch.setitem(operations.OPERATIONS, "list", operations.Operation(operations.Filter, broken))
+    (said,) = await asyncio.to_thread(answer, place, b'{"operation": "list"}\n')
+    assert said["exit"] == 70
+    assert "oops" in said["error"]
+
+
+async def test_who_closes_the_sending_half_is_answered(serve: Any, place: Path) -> None:
+    await serve()
+    said = await asyncio.to_thread(answer, place, b'{"operation": "explain", "arguments": {"address": "9.9.9.9"}}\n',
+                                   half_close=True)  # fmt: skip
+    assert said[-1] == {"exit": 1}
+
+
+async def test_who_says_nothing_is_dropped(serve: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REQUEST_WITHIN", 0.05)
+    await serve()
+    (said,) = await asyncio.to_thread(answer, place, b'{"operation":')
+    assert said == {"error": "no request within 0.05 seconds", "exit": 2}
+
+
+async def test_who_does_not_read_is_dropped(
+    serve: Any, place: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(module, "ROW_TAKEN_WITHIN", 0.05)
+    server = await serve()
+
+    def order(draft: Any) -> None:
+        for number in range(5_000):
+            draft.allow(Address(f"9.{number // 250}.9.{number % 250}"), "ann")
+
+    await keeper.open(order)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(str(place / "c"))
+        sock.sendall(b'{"operation": "list"}\n')
+        await eventually(lambda: server._open)
+        await eventually(lambda: not server._open)
+
+
+async def test_too_many_connections_are_told_so_and_those_before_are_served(
+    serve: Any, place: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    server = await serve()
+    early = [connect(place / "c") for _ in range(3)]
+    await eventually(lambda: len(server._open) == 3)
+    with pytest.raises(Refused, match="too many"):
+        await asyncio.to_thread(rows, place, "list")
+    for connection in early:
+        assert await asyncio.to_thread(list, ask(connection, "list", {}, wait=5)) == []
+    assert await asyncio.to_thread(rows, place, "list") == []
+
+
+async def test_a_watch_shows_changes_and_ends_when_the_peer_goes(
+    serve: Any, place: Path, keeper: Keeper, eventually: Any
+) -> None:
+    await serve()
+    connection = connect(place / "c")
+    watching = iter(ask(connection, "watch", {"user": "ann"}, wait=5))
+    await eventually(lambda: keeper.listeners)
+    await keeper.open(lambda draft: draft.allow(Address("9.9.9.9"), "bob"))
+    await keeper.open(lambda draft: draft.allow(Address("9.9.9.9"), "ann"))
+    row = await asyncio.to_thread(next, watching)
+    assert (row["change"], row["user"]) == ("opened", "ann")
+    watching.close()  # type: ignore[attr-defined]  # it is a generator
+    connection.close()
+    await eventually(lambda: not keeper.listeners)
+
+
+async def test_a_watch_that_reads_too_slowly_is_told_that_it_has_missed_changes(
+    serve: Any, place: Path, keeper: Keeper, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_WAITING", 5)
+    await serve()
+    watching = ask(connect(place / "c"), "watch", {}, wait=5)
+    await eventually(lambda: keeper.listeners)
+
+    def order(draft: Any) -> None:
+        for number in range(9):
+            draft.allow(Address(f"9.9.9.{number}"), "ann")
+
+    await keeper.open(order)
+    shown: list[str] = []
+
+    def read() -> None:
+        shown.extend(row["address"] for row in watching)
+
+    with pytest.raises(PoprelayError, match="some are not shown"):
+        await asyncio.to_thread(read)
+    assert len(shown) == 5
+
+
+async def test_stopping_ends_what_is_open(serve: Any, place: Path, keeper: Keeper, eventually: Any) -> None:
+    server = await serve()
+    watching = ask(connect(place / "c"), "watch", {}, wait=5)
+    await eventually(lambda: keeper.listeners)
+    await server.stop()
+    with pytest.raises(NoDaemon, match="went away"):
+        await asyncio.to_thread(list, watching)
+    with pytest.raises(NoDaemon):
+        connect(place / "c")
+
+
+async def test_who_asks_is_known_by_the_kernels_word(serve: Any, place: Path, keeper: Keeper) -> None:
+    await serve()
+    await asyncio.to_thread(rows, place, "revoke", address="9.9.9.9", deny="1d")
+    (order,) = keeper.ledger.revocations()
+    assert order.by == pwd.getpwuid(os.geteuid()).pw_name
+
+
+AS_ANOTHER = """
+import json, os, socket, sys  # before: another user may not be able to read Python's files
+os.setgroups([]); os.setgid(65534); os.setuid(int(sys.argv[1]))
+sock = socket.socket(socket.AF_UNIX); sock.settimeout(5)
+try:
+    sock.connect(sys.argv[2])
+except PermissionError:
+    sys.exit("may not connect")
+sock.sendall(sys.argv[3].encode() + b"\\n")
+while said := sock.recv(4096):
+    os.write(1, said)
+"""
+
+
+@pytest.fixture
+def ask_as() -> Callable[..., Any]:
+    """Asks as another user id; what is answered, or the exit message."""
+
+    async def carry_out(path: Path, operation: str, uid: int = 65534, **arguments: Any) -> str:
+        request = json.dumps({"operation": operation, "arguments": arguments})
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-S", "-c", AS_ANOTHER, str(uid), str(path / "c"), request],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout or done.stderr.strip()
+
+    return carry_out
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can be somebody else")
+async def test_another_user_may_read_but_not_write_unless_listed(serve: Any, place: Path, ask_as: Any) -> None:
+    server = await serve()
+    assert json.loads(await ask_as(place, "list")) == {"exit": 0}
+    said = json.loads(await ask_as(place, "allow", address="9.9.9.9"))
+    assert said["exit"] == NotPermitted.exit_code == 77
+    assert said["error"].startswith("nobody may not allow: ")
+    await server.stop()
+    await serve("nobody")
+    assert '"opened"' in await ask_as(place, "allow", address="9.9.9.9")
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can be somebody else")
+async def test_a_user_id_beyond_two_thousand_million_is_nobody_special(serve: Any, place: Path, ask_as: Any) -> None:
+    await serve()
+    said = json.loads(await ask_as(place, "wipe", 4_000_000_000))
+    assert said["error"].startswith("uid 4000000000 may not wipe: ")
+
+
+@pytest.mark.skipif(not ROOT, reason="root comes in everywhere")
+async def test_the_mode_of_the_socket_says_who_may_come_in(serve: Any, place: Path, ask_as: Any) -> None:
+    await serve(mode=0o660)
+    assert stat.S_IMODE((place / "c").stat().st_mode) == 0o660
+    assert await ask_as(place, "list") == "may not connect"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from poprelay.config.section import Section
+from poprelay.daemon import kinds
+from poprelay.daemon.kinds import BUILTIN, Role, find_kind
+from poprelay.errors import UnknownKind
+
+
+class Cdb:
+    """A map that somebody else wrote."""
+
+    @classmethod
+    def from_section(cls, section: Section) -> Cdb:
+        return cls()
+
+
+class Half:
+    """Something that the config cannot make."""
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
+    """Entry points that other packages give, for maps; fill it."""
+    points: list[EntryPoint] = []
+    monkeypatch.setattr(kinds, "_others", lambda role: tuple(points) if role == "map" else ())
+    return points
+
+
+def give(installed: list[EntryPoint], name: str, value: str) -> None:
+    installed.append(EntryPoint(name, value, "poprelay.maps"))
+
+
+def refusal(role: Role, name: str) -> UnknownKind:
+    with pytest.raises(UnknownKind) as error:
+        find_kind(role, name)
+    return error.value
+
+
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, table in BUILTIN.items() for name in table])
+def test_every_built_in_kind_can_be_imported_and_made_by_the_config(role: Role, name: str) -> None:
+    assert callable(find_kind(role, name).from_section)
+
+
+def test_another_package_gives_a_kind(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", f"{__name__}:Cdb")
+    assert find_kind("map", "cdb").__name__ == "Cdb"
+
+
+def test_a_kind_is_one_of_its_role_only(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", f"{__name__}:Cdb")
+    assert "no service of kind 'cdb'" in str(refusal("service", "cdb"))
+    assert "no map of kind 'file'" in str(refusal("map", "file"))
+
+
+def test_an_unknown_kind_gets_the_nearest_known_one_of_other_packages_too(installed: list[EntryPoint]) -> None:
+    give(installed, "postgres", "theirs:Map")
+    assert str(refusal("map", "postgre")) == "there is no map of kind 'postgre': did you mean 'postgres'?"
+    assert str(refusal("source", "fiel")) == "there is no source of kind 'fiel': did you mean 'file'?"
+
+
+def test_a_kind_unlike_all_gets_the_list(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", "theirs:Map")
+    assert str(refusal("map", "xyzzy")).endswith(": known are cdb, lmdb, spool and text")
+
+
+def test_a_kind_that_a_package_gives_a_second_time_is_refused(installed: list[EntryPoint]) -> None:
+    give(installed, "lmdb", "theirs:Map")
+    error = refusal("map", "lmdb")
+    assert error.message == "there is more than one map of kind 'lmdb': in poprelay, theirs:Map"
+    assert error.remedy == "uninstall all but one"
+
+
+def test_two_packages_that_give_one_kind_are_refused(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", "theirs:Map")
+    give(installed, "cdb", "others:Map")
+    assert "in theirs:Map, others:Map" in str(refusal("map", "cdb"))
+
+
+def test_a_kind_that_lacks_an_extra_says_what_it_could_not_import(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", "a_module_that_is_not_there:Map")
+    error = refusal("map", "cdb")
+    assert "cannot be imported: No module named 'a_module_that_is_not_there'" in error.message
+    assert error.remedy == "install what a_module_that_is_not_there:Map needs, its extras included"
+
+
+def test_a_kind_whose_class_is_gone_says_so(installed: list[EntryPoint]) -> None:
+    give(installed, "cdb", f"{__name__}:Gone")
+    assert "cannot be imported" in refusal("map", "cdb").message
+
+
+def test_what_the_config_cannot_make_is_no_kind(installed: list[EntryPoint]) -> None:
+    give(installed, "half", f"{__name__}:Half")
+    assert "has no from_section" in refusal("map", "half").message
+
+
+def test_entry_points_of_other_packages_are_looked_up_under_the_name_of_the_role() -> None:
+    for role in BUILTIN:
+        assert all(point.group == f"poprelay.{role}s" for point in kinds._others(role))

@@ -1,0 +1,107 @@
+"""What happens by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from poprelay.daemon import ticker as module
+from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.surroundings import Lookout
+from poprelay.daemon.ticker import Ticker
+from poprelay.errors import StoreError
+from poprelay.ledger.rules import Surroundings
+from poprelay.model import Address, Instant
+
+Tick = Callable[..., Awaitable[asyncio.Task[None]]]
+
+
+class QuietLookout(Lookout):
+    """Sees nothing, without asking anybody."""
+
+    async def look(self) -> Surroundings:
+        return Surroundings()
+
+
+@pytest.fixture
+async def tick(keeper: Keeper) -> AsyncIterator[Tick]:
+    """Starts a ticker; `prune` is what it calls for pruning."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def nothing(now: Instant) -> None:
+        pass
+
+    async def begin(prune: Callable[[Instant], Awaitable[None]] = nothing) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(Ticker(keeper, QuietLookout(ask_mta=False), prune).run()))
+        await asyncio.sleep(0.01)
+        return tasks[-1]
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def allow(keeper: Keeper, *addresses: str, span: float = 60.0) -> None:
+    def order(draft: Any) -> None:
+        for address in addresses:
+            draft.allow(Address(address), "ann", span=span)
+
+    await keeper.open(order)
+
+
+async def test_a_grant_that_opens_while_it_sleeps_is_closed_at_its_very_end(
+    keeper: Keeper, tick: Tick, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(keeper.clock, "now", asyncio.get_running_loop().time)
+    await tick()
+    await allow(keeper, "9.9.9.9", span=0.05)
+    ended = keeper.ledger.next_end()
+    assert ended is not None
+    await eventually(lambda: keeper.counts["closed"])
+    assert 0 <= keeper.clock.now() - ended < 0.3, "long before the next look"
+
+
+async def test_many_grants_that_end_at_once_are_closed_in_parts(
+    keeper: Keeper, store: Any, tick: Tick, clock: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXPIRE_MOST", 10)
+    await allow(keeper, *(f"9.9.9.{number}" for number in range(35)))
+    clock.at += 60
+    await tick()
+    await eventually(lambda: keeper.counts["closed"] == 35)
+    assert await keeper.durable()
+    assert [len(record.gone) for record in store.records[1:]] == [10, 10, 10, 5]
+
+
+async def test_resting_positions_are_flushed(
+    keeper: Keeper, store: Any, batch: Any, tick: Tick, eventually: Any
+) -> None:
+    await keeper.take("log", batch(position=b"7"))
+    await tick()
+    await eventually(lambda: store.rows.positions == {"log": b"7"})
+
+
+async def test_a_clock_that_was_set_back_stretches_no_grant(
+    keeper: Keeper, tick: Tick, clock: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    await allow(keeper, "9.9.9.9")
+    clock.at -= 3600
+    steps = iter([True])
+    monkeypatch.setattr(clock, "stepped_back", lambda: next(steps, False))
+    await tick()
+    (grant,) = keeper.ledger.grants(clock.at)
+    assert grant.until == clock.at + 60
+
+
+async def test_a_chore_that_fails_is_no_end_of_the_ticker(keeper: Keeper, tick: Tick) -> None:
+    async def prune(now: Instant) -> None:
+        raise StoreError("the disk is full")
+
+    ticking = await tick(prune)
+    assert not ticking.done()

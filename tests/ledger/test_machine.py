@@ -6,7 +6,7 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -297,6 +297,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.desk.restart()
         self.model.expire(self.now)
         self.model.rejudge(self.now)
+
+    @precondition(lambda self: self.future is not None and not self.given_up and not (self.submitted and self.fails))
+    @rule()
+    def crash(self) -> None:
+        """While a batch is filled (then it is lost), or after it was written and before we knew."""
+        assert self.future is not None
+        assume(not self.desk.ledger._state.rewrite)  # what was shortened meanwhile is clamped at start, to other times
+        if self.submitted:
+            self.model = self.future
+        self.future = self.draft = None
+        self.submitted = False
+        self.owed = {}
+        self.restart()
 
     @invariant()
     def finds_what_the_model_finds(self) -> None:

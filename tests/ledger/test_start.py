@@ -5,15 +5,13 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 
-import msgspec
 import pytest
 
 from ledger.desk import EVERYTHING_GLOBAL, HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, logout, said
 from poprelay.address import canonical, parse_network
 from poprelay.ledger.ledger import Ledger, Terms
-from poprelay.ledger.record import Snapshot
 from poprelay.ledger.rules import Rules, RuleTerms, Surroundings
-from poprelay.model import Address, Change, Grant
+from poprelay.model import Address, Change
 
 NO_ANN = Rules(RuleTerms(deny_users=frozenset({"ann"})))
 MEMBER = Address("2a00:1450:4001:80b::7")
@@ -119,19 +117,6 @@ def test_a_restart_with_the_same_config_changes_nothing() -> None:
     after = (sorted(map(repr, desk.ledger.grants(desk.now))), desk.rows.grants, desk.rows.sessions)
     assert before == after
     assert len(desk.ledger.revocations()) == 2
-
-
-def test_values_that_many_grants_share_are_held_once_after_a_start() -> None:
-    desk = Desk()
-    for name in "ab":
-        desk.login(name)
-    fresh = msgspec.msgpack.decode(msgspec.msgpack.encode(desk.rows.snapshot().grants), type=list[Grant])
-    ledger = Ledger(desk.ledger.terms, desk.ledger.rules)
-    ledger.load(Snapshot(grants=fresh), START)
-    first, second = ledger.grants(START)
-    assert first.span is second.span
-    assert first.agent is second.agent
-    assert first.opened is first.seen is first.last_login
 
 
 def test_ipv4_mapped_ipv6_folds_to_ipv4_and_addresses_are_canonical() -> None:

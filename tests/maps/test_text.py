@@ -11,7 +11,7 @@ import pytest
 
 from poprelay.config.section import Section
 from poprelay.errors import MapError
-from poprelay.maps import Entry
+from poprelay.maps import Entry, command
 from poprelay.maps.keys import foreign
 from poprelay.maps.text import MARKER, TextMap, flaw
 
@@ -282,7 +282,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from typing import Any
-from poprelay.maps import Entry
+from poprelay.maps import Entry, command
 from poprelay.maps.text import TextMap
 relay = TextMap(Path(sys.argv[1]))
 old = relay.keys()
@@ -362,3 +362,54 @@ def test_a_mistake_is_told_once(
     bad = section(path=str(path), **keys)
     TextMap.from_section(bad)
     assert len(refused(bad)) == 1
+
+
+def test_several_commands_run_in_their_order_each_with_its_standard_input(
+    path: Path, section: Callable[..., Section], refused: Refusals, entry: Make
+) -> None:
+    database = path.with_name("relay.db")
+    asked = section(
+        path=str(path),
+        commands=[{"run": ["tee", str(database)], "stdin": str(path)}, {"run": ["cp", str(database), f"{database}.2"]}],
+    )
+    relay = TextMap.from_section(asked)
+    assert not refused(asked)
+    assert relay.interval == 2.0
+    relay.change([entry("192.0.2.7")], [])
+    assert path.read_bytes() == database.read_bytes() == Path(f"{database}.2").read_bytes()
+
+
+def test_after_a_command_that_fails_the_next_is_not_run_and_all_are_owed(path: Path, entry: Make) -> None:
+    first, second = path.with_name("first"), path.with_name("second")
+    steps = [command.Step(("test", "-e", str(first))), command.Step(("touch", str(second)))]
+    with pytest.raises(MapError, match="test -e"):
+        TextMap(path, commands=steps).change([entry("192.0.2.7")], [])
+    assert not second.exists()
+    first.touch()
+    TextMap(path, commands=steps).change([], [])
+    assert second.exists()
+
+
+def test_a_missing_standard_input_is_reported(path: Path, entry: Make) -> None:
+    with pytest.raises(MapError, match="tee cannot read /nonexistent/x: No such file or directory"):
+        TextMap(path, commands=[command.Step(("tee",), Path("/nonexistent/x"))]).change([entry("192.0.2.7")], [])
+
+
+def test_made_anew_the_commands_run_with_the_next_change_even_an_empty_one(path: Path, entry: Make) -> None:
+    made = path.with_name("made")
+    relay = TextMap(path, command=["touch", str(made)])
+    relay.change([entry("192.0.2.7")], [])
+    made.unlink()
+    relay.change([], [])
+    assert not made.exists()
+    relay.make_anew()
+    relay.change([], [])
+    assert made.exists()
+
+
+def test_one_command_and_several_are_not_taken_together(
+    path: Path, section: Callable[..., Section], refused: Refusals
+) -> None:
+    bad = section(path=str(path), command="true", commands=[{"run": ["true"]}])
+    TextMap.from_section(bad)
+    assert refused(bad) == [("commands", "says the same as command", "write one of the two")]

@@ -13,6 +13,7 @@ import lzma
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import zstandard
@@ -23,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from poprelay.sources.follow import Trail
 from poprelay.sources.place import Position
 
-PACKERS = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.compress, ".bz2": bz2.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.compress, ".bz2": bz2.compress}
 LIMITS = (7, 100, 4096, 1 << 20)
 
 

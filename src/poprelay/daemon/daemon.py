@@ -70,6 +70,7 @@ class Daemon:
     async def run(self) -> None:
         """Live until SIGTERM or SIGINT. Raises what keeps it from starting."""
         set_up_logging(self.config.settings.log)
+        self._doubt()
         self._heed_signals()
         sys.setswitchinterval(SWITCH)
         make_room(self.config)
@@ -99,6 +100,10 @@ class Daemon:
             name: None if one.published is None else address in one.published
             for name, one in self.parts.publishers.items()
         }
+
+    def _doubt(self) -> None:
+        for warning in self.config.warnings:
+            log.warning("config is doubtful", doubt=warning)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -131,6 +136,7 @@ class Daemon:
                 )
         set_up_logging(new.log)
         self.config = config
+        self._doubt()
         self.storage.settings = new.ledger
         self.lookout.ask_mta = new.relay.exclude_mta
         surroundings = await self.lookout.look()

@@ -1,4 +1,4 @@
-"""A draft of what events and orders do: decided at one moment, committed, and only then visible (see `overlay`).
+"""A draft of what events and orders do: decided at one moment, committed, and only then visible (see `flight`).
 
 `changes` says what happened, in order. Logins that are older than a period do nothing and are only counted, in `stale`;
 `skewed` counts those whose stamp lies after the moment of reading.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from poprelay.errors import Refused as RefusedError
-from poprelay.ledger import caps, closing, sessions
+from poprelay.ledger import caps, closing, flight, sessions
 from poprelay.ledger.book import Cell, Key, combination
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import OpenSession, Record, Refusal
@@ -46,7 +46,7 @@ class Draft:
         overlay = self.overlay
         state = self._state
         if state.flying is not overlay:
-            overlay.begin()
+            flight.begin(overlay)
         terms = state.terms
         at = self._effective(login.at, read_at)
         until = at + terms.period
@@ -75,7 +75,7 @@ class Draft:
             overlay.changes.append(Opened(at, grant))
         else:
             open_ = cell.sessions
-            grant = _renewed(cell.grant, at, until, terms.period, login.agent)
+            grant = _later(cell.grant, at, terms.period, login)
             overlay.changes.append(Renewed(at, grant))
         if login.session is not None:
             open_ = sessions.opened(overlay, login, key, open_, at)
@@ -85,7 +85,7 @@ class Draft:
         """End the session, if it is known: its grant, if still live, runs one period from here at least."""
         overlay = self.overlay
         if self._state.flying is not overlay:
-            overlay.begin()
+            flight.begin(overlay)
         session = sessions.ending(overlay, logout)
         if session is None:
             return
@@ -97,8 +97,7 @@ class Draft:
         if cell is None or not overlay.holding.live(cell, overlay.now):
             return
         at = self._effective(logout.at, read_at)
-        period = self._state.terms.period
-        grant = _extended(cell.grant, at, at + period, period)
+        grant = _later(cell.grant, at, self._state.terms.period, None)
         overlay.close_session(session.key)
         overlay.changes.append(Renewed(at, grant))
         cell = Cell(grant, sessions.without(cell.sessions, session.key))
@@ -172,7 +171,7 @@ class Draft:
 
     def record(self, positions: dict[str, bytes]) -> Record:
         """All that the store must write, in one transaction. Ask after `Ledger.close`, before `Ledger.accept`."""
-        return self.overlay.record(positions)
+        return flight.record(self.overlay, positions)
 
     def _effective(self, stamp: Instant, read_at: Instant) -> Instant:
         """When it counts as having happened: never after it was read, nor after now."""
@@ -204,7 +203,7 @@ class Draft:
     def _grant(self, address: Address, user: str, basis: Basis, *, span: float, agent: str, reason: str) -> None:
         overlay = self.overlay
         if self._state.flying is not overlay:
-            overlay.begin()
+            flight.begin(overlay)
         key: Key = (self._state.key(address), user, basis)
         cell = overlay.get(key)
         if cell is not None and not overlay.holding.live(cell, overlay.now):
@@ -222,8 +221,10 @@ class Draft:
         overlay.put(key, Cell(grant), new=cell is None)
 
 
-def _renewed(grant: Grant, at: Instant, until: Instant, period: float, agent: str) -> Grant:
-    """The grant after another login. Strings are kept, so that memory does not grow with every login."""
+def _later(grant: Grant, at: Instant, period: float, login: Login | None) -> Grant:
+    """The grant after another login, or (None) a logout. It never gets shorter; strings are kept, so that memory does
+    not grow with every login."""
+    until = at + period
     longer = until > grant.until
     return Grant(
         grant.address,
@@ -231,28 +232,10 @@ def _renewed(grant: Grant, at: Instant, until: Instant, period: float, agent: st
         "login",
         grant.opened,
         until if longer else grant.until,
-        max(at, grant.last_login),
+        grant.last_login if login is None else max(at, grant.last_login),
         max(at, grant.seen),
         period if longer else grant.span,
-        agent,
+        grant.agent if login is None else login.agent,
         grant.reason,
-        grant.renewals + 1,
-    )
-
-
-def _extended(grant: Grant, at: Instant, until: Instant, period: float) -> Grant:
-    """The grant after a logout."""
-    longer = until > grant.until
-    return Grant(
-        grant.address,
-        grant.user,
-        "login",
-        grant.opened,
-        until if longer else grant.until,
-        grant.last_login,
-        max(at, grant.seen),
-        period if longer else grant.span,
-        grant.agent,
-        grant.reason,
-        grant.renewals,
+        grant.renewals if login is None else grant.renewals + 1,
     )

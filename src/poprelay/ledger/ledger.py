@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from poprelay.ledger import flight
 from poprelay.ledger.book import Cell, plainly_live
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.draft import Draft
@@ -59,7 +60,6 @@ class Ledger:
     def load(self, snapshot: Snapshot, now: Instant) -> None:
         """Start from what the store holds. Draft a `rejudge` next, and do not answer before it is accepted."""
         state = self._state
-        shared: dict[object, object] = {}
         sessions: dict[tuple[Address, str], tuple[OpenSession, ...]] = {}
         for session in sorted(snapshot.sessions, key=lambda session: session.at):
             place = (session.address, session.user)
@@ -67,7 +67,7 @@ class Ledger:
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
         for grant in snapshot.grants:
             held = sessions.get((grant.address, grant.user), ()) if grant.basis == "login" else ()
-            state.book.put(Cell(_lean(grant, shared), held))
+            state.book.put(Cell(grant, held))
         for revocation in snapshot.revocations:
             state.revocations.add(revocation)
         state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())
@@ -169,33 +169,11 @@ class Ledger:
 
     def close(self, draft: Draft) -> set[Address]:
         """Take from sight what the draft closes or shortens, and let its revocations refuse, before any commit."""
-        return draft.overlay.close()
+        return flight.close(draft.overlay)
 
     def accept(self, draft: Draft) -> set[Address]:
         """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
-        return draft.overlay.accept()
+        return flight.accept(draft.overlay)
 
     def _held(self, cell: Cell, now: Instant) -> bool:
         return self.unavailable is None and self._book.holding.live(cell, now)
-
-
-def _lean(grant: Grant, shared: dict[object, object]) -> Grant:
-    """The same grant with values that many grants have in common held only once."""
-
-    def one(value: object) -> object:
-        return shared.setdefault(value, value)
-
-    at = grant.last_login
-    return Grant(
-        grant.address,
-        grant.user,
-        one(grant.basis),  # type: ignore[arg-type]  # the same value
-        at if grant.opened == at else grant.opened,
-        grant.until,
-        at,
-        at if grant.seen == at else grant.seen,
-        one(grant.span),  # type: ignore[arg-type]  # the same value
-        one(grant.agent),  # type: ignore[arg-type]  # the same value
-        one(grant.reason),  # type: ignore[arg-type]  # the same value
-        grant.renewals,
-    )

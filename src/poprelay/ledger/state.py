@@ -26,7 +26,7 @@ _CACHE: Final = 16_384
 
 
 class State:
-    """Passed down to whatever decides; only `Overlay.close` and `Overlay.accept` change it."""
+    """Passed down to whatever decides; only `flight` changes it, and `Ledger` when it starts."""
 
     def __init__(self, terms: Terms, rules: Rules) -> None:
         self.terms = terms

@@ -97,7 +97,7 @@ class TextMap:
                 self._publish(real, set(), set())
                 return set()
             self._left = below
-            return self._parse(below)
+            return self._parse(below or b"")
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
         """Write the file anew if anything differs, then run the command if it is owed.
@@ -118,7 +118,7 @@ class TextMap:
 
     def holds(self, address: Address) -> bool:
         with explained(self.name, self.path):
-            return address in self._parse(self._read(self._real())[1])
+            return address in self._parse(self._read(self._real())[1] or b"")
 
     def make_anew(self) -> None:
         """Owe the commands again, for what a person may have changed above the marker."""
@@ -132,20 +132,20 @@ class TextMap:
     def _real(self) -> Path:
         return Path(os.path.realpath(self.path))
 
-    def _read(self, real: Path) -> tuple[bytes, bytes, os.stat_result | None]:
-        """What stands above the marker (closed by a newline), what stands below it, and the file's status."""
+    def _read(self, real: Path) -> tuple[bytes, bytes | None, os.stat_result | None]:
+        """What stands above the marker (closed by a newline), what below it (None: no marker), and the file's status."""
         try:
             with real.open("rb") as file:
                 status = os.fstat(file.fileno())
                 content = file.read()
         except FileNotFoundError:
-            return b"", b"", None
+            return b"", None, None
         if b"\0" in content:
             raise MapError(f"{self.name}: it is not a text file", remedy="name the text file, not what is made from it")
         marker = _MARKER_LINE.search(content)
         if marker is not None:
             return content[: marker.start()], content[marker.end() :], status
-        return content if not content or content.endswith(b"\n") else content + b"\n", b"", status
+        return content if not content or content.endswith(b"\n") else content + b"\n", None, status
 
     def _parse(self, below: bytes) -> set[str]:
         before, after = self._before, self._after
@@ -162,10 +162,10 @@ class TextMap:
         """Make the file say so; returns whether somebody else had changed our part of it."""
         for _ in range(_ATTEMPTS):
             above, old, status = self._read(real)
-            kept = {key for key in self._parse(old) if foreign_record(key) is None}
+            kept = {key for key in self._parse(old or b"") if foreign_record(key) is None}
             below = self._render((kept - leaving) | arriving)
             disturbed = self._left not in (None, old)
-            if status is None or old != below:
+            if old != below:  # a file without our marker is published even if nobody is allowed: for its commands
                 if self._steps:
                     self._owed(real).touch()
                 try:

@@ -207,7 +207,7 @@ class Scanner:
         if header is None or at is None or origin is None:
             return None
         found = (reader.read(line, at, origin, header.pid, False) for reader in self._whole)
-        return next((event for event in found if event is not None), None)
+        return next((event for event in found if event is not None and event.user is not None), None)
 
     def _origin(self, host: bytes) -> Origin | None:
         """Where a line of that host was read, or None if its lines do not count."""

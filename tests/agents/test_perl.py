@@ -1,0 +1,124 @@
+"""Perl expressions: what runs as it is written, what is refused, and why some are forgeable."""
+
+from __future__ import annotations
+
+import pytest
+
+from poprelay.agents.line import LineAgent
+from poprelay.agents.perl import LONGEST
+from poprelay.errors import AgentError
+from poprelay.model import Login
+
+from .conftest import Scan
+
+HEADER = "Nov 23 12:00:00 mx popd[7]: "
+
+
+def seen(scan: Scan, expression: str, *lines: str) -> list[tuple[str | None, str | None]]:
+    return [
+        (event.user, event.address) for event in scan([LineAgent("mine", expression)], [HEADER + one for one in lines])
+    ]
+
+
+def test_the_first_group_is_the_user_and_the_second_the_address(scan: Scan) -> None:
+    (login,) = scan([LineAgent("mine", r"(\w+) at ([\d.]+)( ok)?$")], [HEADER + "ann at 9.9.9.9 ok"])
+    assert isinstance(login, Login)
+    assert (login.user, login.address, login.service, login.agent) == ("ann", "9.9.9.9", "pop3", "mine")
+
+
+def test_it_is_looked_for_anywhere_in_the_line_its_header_too(scan: Scan) -> None:
+    assert seen(scan, r"mx popd\[\d+\]: .*(\w+)@(\d+\.\d+\.\d+\.\d+)", "in: ann@9.9.9.9!") == [("n", "9.9.9.9")]
+
+
+def test_the_leftmost_match_counts_as_in_perl(scan: Scan) -> None:
+    assert seen(scan, r"u=(\w+) a=([\d.]+)", "u=ann a=9.9.9.9 u=bob a=8.8.8.8") == [("ann", "9.9.9.9")]
+
+
+def test_one_without_any_fixed_text_sees_every_line_and_the_last_without_a_newline(scan: Scan) -> None:
+    assert seen(scan, r"(\w+) ([\d.]{7,15})$", "ann 9.9.9.9", "no", "bob 8.8.8.8") == [
+        ("ann", "9.9.9.9"),
+        ("bob", "8.8.8.8"),
+    ]
+
+
+def test_flags_at_its_beginning_hold_for_all_of_it(scan: Scan) -> None:
+    assert seen(scan, r"(?i)LOGIN (\w+) ([\d.]+)", "login ann 9.9.9.9") == [("ann", "9.9.9.9")]
+
+
+def test_a_line_of_more_than_two_kibibytes_is_not_tried(scan: Scan) -> None:
+    tail = "login ann 9.9.9.9"
+    fits = " " * (LONGEST - len(HEADER) - len(tail)) + tail
+    assert seen(scan, r"login (\w+) ([\d.]+)$", fits) == [("ann", "9.9.9.9")]
+    assert seen(scan, r"login (\w+) ([\d.]+)$", " " + fits) == []
+
+
+def test_what_is_no_address_opens_nothing(scan: Scan) -> None:
+    assert seen(scan, r"login (\w+) ([\d.]+)$", "login ann 9.9.9", "login ann 999.1.1.1") == []
+
+
+def test_a_group_that_took_nothing_opens_nothing(scan: Scan) -> None:
+    assert seen(scan, r"login (\w+ )?from ([\d.]+)", "login from 9.9.9.9") == []
+    assert seen(scan, r"login (\w+)(?: from ([\d.]+))?", "login ann") == []
+
+
+def test_an_agent_of_its_own_program_beside_it_is_still_asked(scan: Scan) -> None:
+    from poprelay.agents import catalog
+
+    line = "Nov 23 12:00:00 mx vpop3d: (ann,9.9.9.9) Authenticated"
+    events = scan([LineAgent("mine", r"other (\w+) ([\d.]+)"), catalog.find("vpop3d")], [line])
+    assert [event.agent for event in events] == ["vpop3d"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "position"),
+    [
+        (r"(a)\z(b)", 3),
+        (r"[[:digit:]](a)(b)", 1),
+        (r"(?<user>a)(b)", 0),
+        (r"(a)(b)(?{ system 'id' })", 6),
+        (r"(a)(b)\x{263a}", 6),
+        (r"(a)(b)\p{L}", 6),
+        (r"(a)(b)\Qx\E", 6),
+        (r"(a)(b)\K", 6),
+        (r"(a)(b)(*FAIL)", 6),
+        (r"(a)(b)(?|x)", 6),
+        (r"(a)(b)x{,3}", 7),
+        (r"x(?i)(a)(b)", 1),
+        (r"(a)(b", 3),
+        (r"(a)[b", 3),
+        ("(a)(b)é", 6),
+        (r"(a)", 0),
+    ],
+)
+def test_what_only_perl_understands_is_refused_with_its_place(expression: str, position: int) -> None:
+    with pytest.raises(AgentError) as caught:
+        LineAgent("mine", expression)
+    assert caught.value.fields["position"] == position
+    assert f"at character {position + 1}" in caught.value.message
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        (r"login (\w+) from ([\d.]+) ok", ["begin anywhere"]),
+        (r"^.+ login (\w+) from ([\d.]+) ok", ["catch-all"]),
+        (r"^\w+ \d+ [\d:]+ \w+ popd: login (\w+) from ([\d.]+)", ["nothing must follow"]),
+        (r"^\w+ \d+ [\d:]+ \w+ popd: login (\w+) from ([\d.]+)$", []),
+    ],
+)
+def test_it_is_said_why_an_expression_is_forgeable_if_it_is(expression: str, words: list[str]) -> None:
+    agent = LineAgent("mine", expression)
+    assert len(agent.expression.remarks) == len(words)
+    assert all(word in remark for word, remark in zip(words, agent.expression.remarks, strict=True))
+    assert bool(agent.remark()) == bool(words)
+
+
+def test_the_anchored_form_names_the_program_and_takes_no_forgery(scan: Scan) -> None:
+    from poprelay.agents.base import Agent
+
+    program, login = LineAgent("mine", r"popd\[\d+\]: login (\w+) from .*\[(\d+\.\d+\.\d+\.\d+)\]").expression.anchored
+    assert program == "popd"
+    agent = Agent(name="mine", program=program, login=login)
+    assert [event.address for event in scan([agent], [HEADER + "login ann from c.example.net[9.9.9.9]"])] == ["9.9.9.9"]
+    assert not scan([agent], [HEADER + "login x from [6.6.6.6] from c.example.net[9.9.9.9]"])

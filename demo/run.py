@@ -78,6 +78,7 @@ def main() -> int:
     HERE.mkdir(parents=True)
     (HERE / "poprelay.toml").write_text(CONFIG)
     over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the daemon is stopped whatever ends us
     with (HERE / "mail.log").open("a", buffering=1) as log, (HERE / "daemon.log").open("w") as said:
         daemon = subprocess.Popen([POPRELAY, "run", "-c", HERE / "poprelay.toml"], stderr=said)
         writer = threading.Thread(target=_write, args=(log, over))
@@ -108,6 +109,8 @@ def _watch(daemon: subprocess.Popen[bytes], seconds: float | None) -> int:
     try:
         watch.wait(seconds)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        pass
+    finally:
         watch.send_signal(signal.SIGINT)
         with contextlib.suppress(KeyboardInterrupt):
             watch.wait()

@@ -230,6 +230,7 @@ def test_old_fault_the_database_was_made_anew_at_every_login(made: list[Old], pl
     one.pop("ann", "9.9.9.9", ago=5)
     one.start()
     one.until_relay_file(MARK + "9.9.9.9 RELAY\n")
+    until(lambda: not (place / ".access.owed").exists(), what="the command for that has ended")
     runs = (place / "runs").read_text()
     for _ in range(5):
         one.pop("ann", "9.9.9.9")

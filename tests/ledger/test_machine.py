@@ -114,13 +114,15 @@ class Model:
         if event.service not in self.joined:
             self.expire(now)
             self.joined.add(event.service)
-        for held in self.grants.values():
+        for key, held in list(self.grants.items()):
             if name in held.sessions and self.live(held, now):
                 held.sessions.discard(name)
                 at = min(event.at, now)
                 held.seen = max(held.seen, at)
                 if at + self.period > held.until:
                     held.until, held.span = at + self.period, self.period
+                if not self.live(held, now):
+                    self.close(key)
 
     def clamp(self, now: float) -> None:
         for held in self.grants.values():

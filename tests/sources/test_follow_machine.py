@@ -24,7 +24,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from poprelay.sources.follow import Trail
 from poprelay.sources.place import Position
 
-PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.compress, ".bz2": bz2.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.compress,
+    ".bz2": bz2.compress,
+}
 LIMITS = (7, 100, 4096, 1 << 20)
 
 

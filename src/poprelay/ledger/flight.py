@@ -11,12 +11,8 @@ new one. Others, which only close, run to their end at any moment between; they 
 
 from __future__ import annotations
 
-import math
-
-from msgspec.structs import replace
-
 from poprelay.ledger.book import Cell, Key
-from poprelay.ledger.overlay import Closing, Overlay
+from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import Joined, OpenSession, Record
 from poprelay.model import Address, Change, Closed, Grant, Opened, Renewed
 
@@ -31,7 +27,7 @@ def begin(overlay: Overlay) -> None:
     owed = other.owed + (other.closings if other.closed else [])
     for ended in other.suspended.values():
         change = Closed(min(other.holding.ends(ended), overlay.now), ended.grant, "expired")
-        owed.append(Closing(ended, change))
+        owed.append(overlay.closing(ended, change))
     overlay.owed = owed + overlay.owed
     overlay.unsure = other.unsure | other.sessions.keys()
     overlay.changes[:0] = [closing.change for closing in owed]
@@ -110,12 +106,11 @@ def accept(overlay: Overlay) -> set[Address]:
 
 def record(overlay: Overlay, positions: dict[str, bytes]) -> Record:
     """All that must be committed, with the positions that it takes sources to."""
-    closings = overlay.owed + overlay.closings
     cells = [cell for closing in overlay.owed for cell in (closing.cell, closing.seen) if cell is not None]
     owed = [session.key for cell in cells for session in cell.sessions]
     rows = [cell.grant for key, cell in overlay.cells.items() if cell is not None and key not in overlay.replacements]
     return Record(
-        gone=[_gone(overlay, closing) for closing in closings],
+        gone=[closing.gone for closing in overlay.owed + overlay.closings],
         grants=rows + _rewritten(overlay),
         sessions_closed=owed + [key for key, session in overlay.sessions.items() if session is None],
         sessions_opened=_unsure_sessions(overlay)
@@ -149,14 +144,6 @@ def _reach_into_flying(overlay: Overlay, touched: set[Address]) -> None:
             crowd.clamp(overlay.now + overlay.state.terms.period)
     for key in overlay.drops:
         _drop(flying, key)
-
-
-def _gone(overlay: Overlay, closing: Closing) -> Grant:
-    """The grant as it must be deleted: one that an order closed goes whatever its row says."""
-    grant = closing.cell.grant
-    if closing.change.reason == "expired" and closing.cell.key not in overlay.state.rewrite:
-        return grant
-    return replace(grant, until=math.inf)
 
 
 def _unsure_sessions(overlay: Overlay) -> list[OpenSession]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from poprelay.ledger.book import Cell, Combination, Holding, Key
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import OpenSession, Refusal
 from poprelay.ledger.revocations import Revocations
 from poprelay.ledger.state import RefusalKey, State
-from poprelay.model import Address, Change, Closed, Instant, Revocation, SessionKey
+from poprelay.model import Address, Change, Closed, Grant, Instant, Revocation, SessionKey
 
 
 class _Untouched:
@@ -23,11 +25,12 @@ UNTOUCHED: Final = _Untouched()
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """A grant as it was when closed, and as it was in sight, if it must be taken from there."""
+    """A grant as it was when closed; as it was in sight, if it must be taken from there; and as it must be deleted."""
 
     cell: Cell
     change: Closed
-    seen: Cell | None = None
+    seen: Cell | None
+    gone: Grant
 
 
 class Overlay:
@@ -182,7 +185,7 @@ class Overlay:
                     self.close_session(session.key)
         change = Closed(at, cell.grant, reason)
         self.changes.append(change)
-        self.closings.append(Closing(cell, change, seen))
+        self.closings.append(self.closing(cell, change, seen))
         self.cut.pop(key, None)
         flying = self.flying
         if flying is not None and flying.cells.get(key) is not None:
@@ -193,6 +196,13 @@ class Overlay:
         self.fresh.discard(key)
         for session in cell.sessions:
             self.close_session(session.key)
+
+    def closing(self, cell: Cell, change: Closed, seen: Cell | None = None) -> Closing:
+        """One that an order closed goes whatever its row says, and so does one whose row is known to be longer."""
+        gone = cell.grant
+        if change.reason != "expired" or cell.key in self.state.rewrite:
+            gone = replace(gone, until=math.inf)
+        return Closing(cell, change, seen, gone)
 
     def suspend(self, cell: Cell) -> bool:
         """Take out of sight without ending it, if the flying draft has a newer one; says whether that is so."""

@@ -133,7 +133,7 @@ class TextMap:
         return Path(os.path.realpath(self.path))
 
     def _read(self, real: Path) -> tuple[bytes, bytes | None, os.stat_result | None]:
-        """What stands above the marker (closed by a newline), what below it (None: no marker), and the file's status."""
+        """What stands above the marker (ended by a newline), what below it (None: no marker), and the file's status."""
         try:
             with real.open("rb") as file:
                 status = os.fstat(file.fileno())

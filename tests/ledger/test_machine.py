@@ -80,8 +80,11 @@ class Model:
             held.until, held.span = until, self.period
         held.seen = max(held.seen, at)
         if event.session is not None:
-            for other in self.grants.values():
-                other.sessions.discard((event.service, event.session))
+            for name, other in list(self.grants.items()):
+                if (event.service, event.session) in other.sessions:
+                    other.sessions.discard((event.service, event.session))
+                    if not self.live(other, now):
+                        self.close(name)
             held.sessions.add((event.service, event.session))
 
     def capped(self, key: tuple[Address, str, str], until: float, now: float) -> bool:

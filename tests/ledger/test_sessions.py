@@ -232,6 +232,15 @@ def test_a_key_that_the_server_uses_again_belongs_to_the_later_login(proven: Des
     assert said(proven.logout("42")) == ["renewed bob"]
 
 
+def test_a_key_used_again_closes_a_grant_that_nothing_else_held(proven: Desk) -> None:
+    proven.login("ann", session="42")
+    proven.now += HOUR
+    changes = proven.login("bob", OFFICE, session="42")
+    assert said(changes) == ["opened bob", "closed ann expired"]
+    assert changes[1].at == proven.now
+    assert proven.ends("bob", OFFICE) == 24 * HOUR
+
+
 def test_a_key_used_again_closes_the_grant_of_its_first_login_if_that_ended_unseen() -> None:
     desk = Desk(max_grants=1)
     desk.login("ann", session="42")

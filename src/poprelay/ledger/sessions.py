@@ -57,7 +57,12 @@ def _leave(overlay: Overlay, session: OpenSession) -> None:
     """The server has used its key again, so this session is over; when it ended nobody knows."""
     key: Key = (session.address, session.user, "login")
     cell = overlay.get(key)
-    if cell is not None and overlay.holding.live(cell, overlay.now):
-        overlay.put(key, Cell(cell.grant, without(cell.sessions, session.key)), new=False)
-    elif cell is not None:
+    if cell is None:
+        return
+    left = Cell(cell.grant, without(cell.sessions, session.key))
+    if overlay.holding.live(left, overlay.now):
+        overlay.put(key, left, new=False)
+    elif overlay.holding.live(cell, overlay.now):
+        overlay.close_grant(cell, "expired", overlay.now)
+    else:
         bury(overlay, cell)

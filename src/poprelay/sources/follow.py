@@ -182,7 +182,8 @@ class Trail:
         """Where we stopped; if that is nowhere, at what was written since, or else at the start of the live file."""
         sought = self._start.current
         late = [found for place in self._start.lingering if (found := search(listing, place)) is not None]
-        found = search(listing, sought) if sought is not None else None
+        # A file of which nothing was read has no fingerprint, and another one may have got its inode since.
+        found = search(listing, sought) if sought is not None and sought.offset else None
         if sought is not None and found is not None:
             live = listing.live.identity if listing.live is not None else None
             # Only a copy and a truncation leave our content in another plain file while the name still has our inode.
@@ -256,8 +257,9 @@ class Trail:
             current.refresh()
             self._written = max(self._written, current.modified)
             entries = listing.since(self._written)
-        if not current.offset:
-            # Whatever this file held before may have been copied away, and nothing of it would tell us.
+        if not current.offset and not current.is_packed:
+            # Whatever this file held before may have been copied away, and nothing of it would tell us. (A packed one
+            # held nothing, and reading goes on behind it: two such would send us to and fro for ever.)
             entries = listing.since(self._written)
         known = {reading.identity for reading in self._lingering} | {current.identity}
         return self._first_filled(entries, listing, known)

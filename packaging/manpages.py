@@ -1,6 +1,6 @@
 """Writes the man pages in `packaging/man`, one for each command, from the commands themselves.
 
-    .venv/bin/python packaging/manpages.py
+    .venv/bin/python packaging/manpages.py [FOLDER]
 
 A test holds them equal to what this makes, so that they cannot drift. The form is man(7)'s.
 """
@@ -8,6 +8,7 @@ A test holds them equal to what this makes, so that they cannot drift. The form 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,10 +87,10 @@ def _roff(text: str) -> str:
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     for name, text in pages().items():
-        (MAN / name).write_text(text)
+        (folder / name).write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else MAN)

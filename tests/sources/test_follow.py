@@ -152,3 +152,63 @@ def test_a_line_over_the_limit_is_cut_and_counted_and_the_next_one_is_read(path:
 def test_nul_bytes_and_bytes_that_are_not_utf_8_do_no_harm(path: Path) -> None:
     append(path, b"\0\0\0two\nthr\xffee\n")
     assert read(Trail(path, Position())) == [b"one", b"two", b"thr\xffee"]
+
+
+def copy_and_truncate(path: Path) -> None:
+    shutil.copyfile(path, path.with_name("mail.log.1"))
+    os.truncate(path, 0)
+
+
+def test_a_log_that_was_copied_and_truncated_before_its_first_byte_was_read_is_not_lost(path: Path) -> None:
+    os.truncate(path, 0)
+    trail = Trail(path, Position())
+    assert read(trail) == []
+    append(path, b"two\n")
+    copy_and_truncate(path)
+    assert read(trail) == [b"two"]
+    append(path, b"three\n")
+    assert read(trail) == [b"three"]
+
+
+def test_the_same_over_a_restart(path: Path) -> None:
+    trail = Trail(path, Position())
+    assert read(trail) == [b"one"]
+    copy_and_truncate(path)
+    assert read(trail) == []
+    start = stopped(trail)
+    append(path, b"two\n")
+    path.with_name("mail.log.1").rename(path.with_name("mail.log.2"))
+    copy_and_truncate(path)
+    append(path, b"three\n")
+    assert read(Trail(path, start)) == [b"two", b"three"]
+
+
+def test_half_a_line_before_a_truncation_and_half_after_it_are_one_even_over_a_restart(path: Path) -> None:
+    trail = Trail(path, Position())
+    append(path, b"tw")
+    assert read(trail) == [b"one"]
+    copy_and_truncate(path)
+    assert read(trail) == []
+    trail = Trail(path, stopped(trail))
+    assert read(trail) == []
+    append(path, b"o\nthree\n")
+    assert read(trail) == [b"two", b"three"]
+
+
+def test_a_log_that_begins_with_other_bytes_at_the_same_length_was_truncated(path: Path) -> None:
+    path.write_bytes(b"1" + b"x" * 5000 + b"\n")
+    trail = Trail(path, Position())
+    assert len(read(trail)) == 1
+    path.write_bytes(b"2" + b"x" * 5000 + b"\nthree\n")
+    assert read(trail) == [b"2" + b"x" * 5000, b"three"]
+
+
+def test_a_late_line_in_a_rotated_log_that_was_empty_is_read(path: Path) -> None:
+    os.truncate(path, 0)
+    trail = Trail(path, Position())
+    assert read(trail) == []
+    path.rename(path.with_name("mail.log.1"))
+    append(path, b"three\n")
+    assert read(trail) == [b"three"]
+    append(path.with_name("mail.log.1"), b"two\n")
+    assert read(trail) == [b"two"]

@@ -8,10 +8,13 @@ What decides, in the order of a look:
 - A file is left only when the log has a next file with something in it, and the old one has nothing new at another look
   after that. A writer that reopens its log has then written its last line to the old file. While the next file is still
   empty there is nothing to gain by leaving.
-- A file that was left lingers: it stays open, and is looked at, until nothing was added to it for `LINGER` seconds. So
-  a slow writer loses nothing, and a writer that never reopens its log does not keep us from the new one.
+- A file that was left lingers (see `lingering`): it stays open, and is looked at, until nothing was added to it for a
+  while. So a slow writer loses nothing, and a writer that never reopens its log does not keep us from the new one.
 - The next file is the one after ours among the rotated ones, which may be many after a time without us; the log's own
-  name comes last. If ours is gone without a trace, all that was written after it comes next.
+  name comes last. Where ours is gone, or nothing of it was read and so nothing can be known again, it is the one after
+  the file that we read before.
+- Before the first byte of a file is read, files between that one and this are looked for: a log may have been written,
+  copied and truncated while we did not look.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import structlog
 
 from poprelay.model import Instant
 from poprelay.sources.lines import Block, Lines
+from poprelay.sources.lingering import Lingering
 from poprelay.sources.place import Identity, Position
 from poprelay.sources.reading import Reading, Truncated
 from poprelay.sources.rotation import Entry, Listing, directories, live_entry
@@ -33,12 +37,6 @@ from poprelay.sources.search import search
 
 log = structlog.get_logger()
 
-LINGER: Final = 600.0
-"""Seconds without a new line after which a rotated file is let go."""
-LINGER_DELETED: Final = 10.0
-"""The same for one that was deleted: it takes up disk space while it is open."""
-LINGERING: Final = 4
-"""Rotated files kept open at most."""
 UNSETTLED: Final = 20
 """Looks in a row at a directory that changes under us, after which we wait for the next event."""
 
@@ -79,10 +77,9 @@ class Trail:
         self.is_missing = False
         self._start = start
         self._written = start.written or 0.0
-        self._lingering: list[Reading] = []
-        self._quiet_since: dict[Reading, float] = {}
+        self._behind = start.behind
+        self._lingering = Lingering(elapsed)
         self._at_end = at_end
-        self._elapsed = elapsed
         self._current_first = False
         self._unsettled = 0
 
@@ -101,6 +98,8 @@ class Trail:
         """What can be read now; None if all files are at their end."""
         for reading in self._turns():
             try:
+                if reading is self.current and reading.is_untouched and reading.size() and self._overtaken(reading):
+                    return Look(more=True)
                 block, size = reading.read(limit)
             except Truncated:
                 self._truncated(reading)
@@ -109,7 +108,7 @@ class Trail:
                 self._written = max(self._written, reading.modified)
                 self._current_first = reading is not self.current
                 if self._current_first:
-                    self._quiet_since[reading] = self._elapsed()
+                    self._lingering.has_spoken(reading)
                 filled = reading.is_packed or size >= limit
                 caught_up = not filled and reading is self.current and self._is_live()
                 return Look(block, reading.modified, more=True, filled=filled, caught_up=caught_up)
@@ -117,7 +116,7 @@ class Trail:
 
     def _rest(self) -> Look:
         """At the end of what there is: see to the files."""
-        self._let_go()
+        self._lingering.let_go()
         more = self._advance()
         self._unsettled = 0
         return Look(more=more, caught_up=not more)
@@ -129,6 +128,7 @@ class Trail:
         return Position(
             current=self.current.place(),
             lingering=tuple(reading.place() for reading in self._lingering),
+            behind=self._behind,
             written=self._written,
             scanner=scanner,
         )
@@ -145,10 +145,10 @@ class Trail:
         return {entry.identity: path for path in paths if (entry := live_entry(path)) is not None}
 
     def close(self) -> None:
-        for reading in self._turns():
-            reading.close()
+        if self.current is not None:
+            self.current.close()
         self.current = None
-        self._lingering.clear()
+        self._lingering.close()
 
     def _turns(self) -> list[Reading]:
         """In the order to read: late lines first, but never the same file twice in a row while others wait."""
@@ -168,6 +168,12 @@ class Trail:
         if self._start.written is not None:
             self.current = self._find(listing)
         else:
+            for entry in reversed(listing.rotated):
+                if (last := self._open(entry, listing)).glimpse():
+                    self._behind = last.mark()
+                last.close()
+                if self._behind is not None:
+                    break
             if listing.live is not None:
                 self.current = self._open(listing.live, listing)
             old = listing.rotated
@@ -175,38 +181,51 @@ class Trail:
                 self.current.skip_to_end()
                 old = listing.chain
             self._written = max((entry.modified for entry in old), default=0.0)
-            self._start = Position(written=self._written)
+            self._start = Position(behind=self._behind, written=self._written)
         return self.current is not None
 
     def _find(self, listing: Listing) -> Reading | None:
         """Where we stopped; if that is nowhere, at what was written since, or else at the start of the live file."""
-        sought = self._start.current
-        late = [found for place in self._start.lingering if (found := search(listing, place)) is not None]
-        # A file of which nothing was read has no fingerprint, and another one may have got its inode since.
-        found = search(listing, sought) if sought is not None and sought.offset else None
-        if sought is not None and found is not None:
-            live = listing.live.identity if listing.live is not None else None
-            # Only a copy and a truncation leave our content in another plain file while the name still has our inode.
-            copied = live == sought.identity and not found.is_packed
-            found.joins = found.identity != live and (sought.joins or copied)
-        else:
-            known = {reading.identity for reading in late}
-            found = self._first_filled(listing.since(self._written), listing, known)
-            if found is None and listing.live is not None:
-                found = self._open(listing.live, listing)
-            if found is None:
-                for reading in late:
-                    reading.close()
-                return None
-            log.info("log begins anew", path=str(self.path), reading=str(found.path))
+        late = [reading for place in self._start.lingering if (reading := search(listing, place)) is not None]
+        found = self._again(listing) or self._anew(listing, {reading.identity for reading in late if reading.offset})
         for reading in late:
-            self._linger(reading)
+            # Another file may have got the inode of one of which nothing was read; only an earlier one can be that.
+            later = {entry.identity for entry in listing.after(reading.identity) or ()}
+            if found is not None and (reading.offset or found.identity in later):
+                self._lingering.add(reading)
+            else:
+                reading.close()
+        return found
+
+    def _again(self, listing: Listing) -> Reading | None:
+        """The file where we stopped, known by its content."""
+        place = self._start.current
+        if place is None or not place.offset:
+            return None
+        found = search(listing, place)
+        live = listing.live.identity if listing.live is not None else None
+        if found is not None and found.identity != live == place.identity and not found.is_packed:
+            # Only a copy and a truncation leave our content in another plain file while the name still has our inode.
+            found.copy_of = live
+        return found
+
+    def _anew(self, listing: Listing, known: Set[Identity]) -> Reading | None:
+        """The first file that is news, or else the live one."""
+        live = {listing.live.identity} if listing.live is not None else set[Identity]()
+        found = self._first_filled(self._news(listing), listing, known - live, even=listing.live)
+        if found is None:
+            return None
+        place = self._start.current
+        if place is not None and (place.copy_of or not place.offset):
+            found.lines = Lines(place.partial, skipping=place.skipping)
+            found.copy_of = place.copy_of if place.copy_of != found.identity else None
+        log.info("log begins anew", path=str(self.path), reading=str(found.path))
         return found
 
     def _truncated(self, reading: Reading) -> None:
         """Go on in the copy that was made before the truncation, or else at the start."""
         if reading is not self.current:
-            self._drop(reading)
+            self._lingering.drop(reading)
             return
         place, listing = reading.place(), Listing.of(self.path)
         copy = search(listing, place, but=reading.identity)
@@ -214,14 +233,43 @@ class Trail:
         if copy is None:
             reading.restart()
         else:
-            copy.joins = True
+            copy.copy_of = reading.identity
             reading.close()
             self.current = copy
+
+    def _overtaken(self, current: Reading) -> bool:
+        """Before the first byte of a file is read: was it written, copied and truncated while we did not look?
+
+        Nothing that we know would show that, but then there are files before it that are news.
+        """
+        start = current.glimpse()
+        listing = Listing.of(self.path)
+        news = self._news(listing)
+        at = next((index for index, entry in enumerate(news) if entry.identity == current.identity), None)
+        before = [entry for entry in news if entry.modified < current.modified] if at is None else news[:at]
+        earlier = self._first_filled(before, listing, self._lingering.identities, but=start)
+        if earlier is None:
+            return False
+        earlier.lines, current.lines = current.lines, Lines()
+        is_live = listing.live is not None and listing.live.identity == current.identity
+        if at is not None:
+            earlier.copy_of = current.identity
+        if is_live or (at is not None and start):
+            current.close()  # its turn comes again
+        else:
+            self._lingering.add(current)
+        self.current = earlier
+        return True
 
     def _advance(self) -> bool:
         """Go on to the next file if there is one with something in it; True if it is worth looking again at once."""
         current = self.current
-        if current is None or (self._is_live() and current.offset):
+        if current is None:
+            return False
+        is_live = self._is_live()
+        if current.is_untouched and self._overtaken(current):
+            return True
+        if is_live:
             return False
         following = self._next(current)
         if following is None or following is self.current:
@@ -229,15 +277,19 @@ class Trail:
         if current.lag():
             following.close()
             return True
-        if current.joins:
-            following.lines = Lines(current.lines.partial, skipping=current.lines.skipping)
-            following.joins = not self._names(following)
+        if current.copy_of is not None:
+            to_come = {entry.identity for entry in Listing.of(self.path).after(following.identity) or ()}
+            if current.copy_of in to_come | {following.identity}:
+                following.lines = Lines(current.lines.partial, skipping=current.lines.skipping)
+            if current.copy_of in to_come:
+                following.copy_of = current.copy_of
         log.info("log was rotated", path=str(self.path), finished=str(current.path))
+        self._has_read(current)
         self.current = following
-        if current.is_packed or current.joins:
+        if current.is_packed or (current.copy_of and (current.lines.partial or current.lines.skipping)):
             current.close()
         else:
-            self._linger(current)
+            self._lingering.add(current)
         return True
 
     def _next(self, current: Reading) -> Reading | None:
@@ -248,32 +300,64 @@ class Trail:
             found = search(listing, current.place())
             if found is not None and found.identity != current.identity:
                 # It was compressed, or its directory was copied and replaced: read on there, where we were.
-                found.joins = current.joins
+                found.copy_of = current.copy_of
                 current.close()
                 self.current = found
                 return found
             if found is not None:
                 found.close()
-            current.refresh()
-            self._written = max(self._written, current.modified)
-            entries = listing.since(self._written)
-        if not current.offset and not current.is_packed:
-            # Whatever this file held before may have been copied away, and nothing of it would tell us. (A packed one
-            # held nothing, and reading goes on behind it: two such would send us to and fro for ever.)
-            entries = listing.since(self._written)
-        known = {reading.identity for reading in self._lingering} | {current.identity}
+            self._has_read(current)
+            entries = self._news(listing)
+        known = self._lingering.identities | {current.identity}
         return self._first_filled(entries, listing, known)
 
-    def _first_filled(self, entries: Iterable[Entry], listing: Listing, known: Set[Identity]) -> Reading | None:
-        """The first of the files that has anything in it and is not known. Raises _Changed."""
-        for entry in entries:
-            if entry.identity in known:
-                continue
-            reading = self._open(entry, listing)
-            if reading.size():
-                return reading
-            reading.close()
-        return None
+    def _news(self, listing: Listing) -> tuple[Entry, ...]:
+        """What was written after the file behind us."""
+        if self._behind is None:
+            return listing.chain
+        found = search(listing, self._behind)
+        if found is not None:
+            found.close()
+        after = listing.after(found.identity) if found is not None else None
+        return after if after is not None else listing.since(self._written)
+
+    def _first_filled(
+        self,
+        entries: Iterable[Entry],
+        listing: Listing,
+        known: Set[Identity],
+        *,
+        but: bytes = b"",
+        even: Entry | None = None,
+    ) -> Reading | None:
+        """The first file that has anything in it, is not known and does not begin with `but`. Raises _Changed.
+
+        `even` will do though it is empty. An empty one before it may still have its writer, and lingers.
+        """
+        empty: Reading | None = None
+        try:
+            for entry in entries:
+                if entry.identity in known:
+                    continue
+                reading = self._open(entry, listing)
+                start = reading.glimpse()
+                same = but and (start.startswith(but) or but.startswith(start))
+                if entry is even or (start and not same):
+                    if empty is not None:
+                        self._lingering.add(empty)
+                        empty = None
+                    return reading
+                if empty is not None:
+                    empty.close()
+                empty = None
+                if reading.size() or entry is listing.live:
+                    reading.close()
+                else:
+                    empty = reading
+            return None
+        finally:
+            if empty is not None:
+                empty.close()
 
     def _open(self, entry: Entry, listing: Listing) -> Reading:
         """Open what was listed; if the directory has changed since, the order of its files is in doubt: _Changed."""
@@ -286,26 +370,9 @@ class Trail:
         reading.close()
         raise _Changed
 
-    def _names(self, reading: Reading) -> bool:
-        live = live_entry(self.path)
-        return live is not None and live.identity == reading.identity
-
-    def _linger(self, reading: Reading) -> None:
-        self._lingering.append(reading)
-        self._quiet_since[reading] = self._elapsed()
-        if len(self._lingering) > LINGERING:
-            self._drop(self._lingering[0])
-
-    def _let_go(self) -> None:
-        now = self._elapsed()
-        for reading in tuple(self._lingering):
-            patience = 0.0 if reading.is_packed else LINGER_DELETED if reading.is_deleted() else LINGER
-            if now - self._quiet_since[reading] >= patience:
-                self._drop(reading)
-
-    def _drop(self, reading: Reading) -> None:
-        if reading.lines.partial:
-            log.info("rotated log ends in half a line, which is left out", path=str(reading.path))
-        self._lingering.remove(reading)
-        del self._quiet_since[reading]
-        reading.close()
+    def _has_read(self, reading: Reading) -> None:
+        """Nothing that was written to it so far is news."""
+        reading.refresh()
+        self._written = max(self._written, reading.modified)
+        if reading.offset:
+            self._behind = reading.mark()

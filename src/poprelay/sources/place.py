@@ -43,9 +43,9 @@ class Fingerprint(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Place(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A file, and how far it has been read.
 
-    `offset` counts bytes of its (unpacked) content, the partial last line included. `joins` says that it is the copy of
-    a file that was then truncated, so that the next file goes on in the middle of the line where this one stops.
-    `path` is what it was called.
+    `offset` counts bytes of its (unpacked) content, the partial last line included. `copy_of` is a file that was
+    truncated after this copy of it was made, so that it goes on in the middle of the line where the copy stops. `path`
+    is what it was called.
     """
 
     path: bytes
@@ -56,7 +56,7 @@ class Place(msgspec.Struct, frozen=True, gc=False, array_like=True):
     tail: Fingerprint
     partial: bytes = b""
     skipping: bool = False
-    joins: bool = False
+    copy_of: Identity | None = None
 
     @property
     def identity(self) -> Identity:
@@ -67,13 +67,16 @@ class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """All reading state of a file source.
 
     `current` is None before there was any file; `lingering` are rotated files to which somebody may still append.
-    `written` is the last write to any file that was read, or was there before we began: a later one is news. It is None
-    before the first look. `scanner` is what the scanner remembers.
+    `behind` is the last file with something in it before the current one, so that all after it is news; its offset says
+    only how much of it is sure to be known again. If that file is gone, `written` must do: the last write to any file
+    that was read, or was there before we began. It is None before the first look. `scanner` is what the scanner
+    remembers.
     """
 
     version: int = VERSION
     current: Place | None = None
     lingering: tuple[Place, ...] = ()
+    behind: Place | None = None
     written: Instant | None = None
     scanner: bytes = b""
 

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
 import structlog
 
 from poprelay.errors import SourceError
@@ -34,14 +35,15 @@ class Reading:
         self.path = Path(os.path.realpath(path))
         self.offset = 0
         self.lines = Lines()
-        self.joins = False
-        self._head = self._tail = b""
-        self._stream: io.BufferedReader | None = None
+        self.copy_of: Identity | None = None
+        self._head = self._tail = self._glimpse = b""
         self._is_damaged = False
         self.descriptor = _open(path)
         status = os.fstat(self.descriptor)
         self.identity: Identity = status.st_dev, status.st_ino
         self.modified = status.st_mtime
+        start = os.pread(self.descriptor, MAGIC, 0)
+        self._stream = unpack(io.FileIO(self.descriptor, closefd=False), start) if compressed(start) else None
 
     @classmethod
     def resume(cls, path: Path, place: Place) -> tuple[Literal["same", "shorter", "other"], Reading]:
@@ -61,6 +63,22 @@ class Reading:
     def is_packed(self) -> bool:
         return self._stream is not None
 
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing of it was read yet, nor unpacked."""
+        return not self.offset and not self.is_packed
+
+    def glimpse(self) -> bytes:
+        """The first bytes of a file of which nothing was read yet; `read` then makes sure that they are the same."""
+        try:
+            if self._stream is None:
+                self._glimpse = os.pread(self.descriptor, FINGERPRINT, 0)
+            else:
+                self._glimpse = self._stream.peek(FINGERPRINT)[:FINGERPRINT]
+        except OSError as error:
+            self._damaged(error)
+        return self._glimpse
+
     def read(self, limit: int) -> tuple[Block, int]:
         """The next whole lines, and how many bytes were read for them. Raises Truncated."""
         if self._stream is not None:
@@ -68,12 +86,11 @@ class Reading:
         else:
             # In one call, so that no truncation comes between the look at what we know and the reading of what is new.
             content = os.pread(self.descriptor, len(self._tail) + limit, self.offset - len(self._tail))
-            if not content.startswith(self._tail):
+            if not content.startswith(self._tail) or os.pread(self.descriptor, len(self._head), 0) != self._head:
                 raise Truncated
             data = content[len(self._tail) :]
-            if not self.offset and compressed(data[:MAGIC]):
-                self._stream = unpack(io.FileIO(self.descriptor, closefd=False), data[:MAGIC])
-                return self.read(limit)
+            if not self.offset and not data.startswith(self._glimpse[:limit]):
+                return Block(b""), 0
         if not data:
             return Block(b""), 0
         self.refresh()
@@ -82,7 +99,7 @@ class Reading:
 
     def restart(self) -> None:
         """From the first byte, as a new file."""
-        self.offset, self.lines, self.joins = 0, Lines(), False
+        self.offset, self.lines, self.copy_of = 0, Lines(), None
         self._head = self._tail = b""
 
     def skip_to_end(self) -> None:
@@ -112,6 +129,12 @@ class Reading:
     def is_deleted(self) -> bool:
         return os.fstat(self.descriptor).st_nlink == 0
 
+    def mark(self) -> Place:
+        """Where the first bytes end: enough to know the file again, compressed or not."""
+        head = Fingerprint.of(self._head or self._glimpse)
+        fresh = {"partial": b"", "skipping": False, "copy_of": None}
+        return msgspec.structs.replace(self.place(), offset=head.length, head=head, tail=head, **fresh)
+
     def place(self) -> Place:
         return Place(
             path=os.fsencode(self.path),
@@ -122,7 +145,7 @@ class Reading:
             tail=Fingerprint.of(self._tail),
             partial=self.lines.partial,
             skipping=self.lines.skipping,
-            joins=self.joins,
+            copy_of=self.copy_of,
         )
 
     def close(self) -> None:
@@ -133,9 +156,7 @@ class Reading:
             self.descriptor = -1
 
     def _seek(self, place: Place) -> Literal["same", "shorter", "other"]:
-        start = os.pread(self.descriptor, MAGIC, 0)
-        if compressed(start):
-            self._stream = unpack(io.FileIO(self.descriptor, closefd=False), start)
+        if self._stream is not None:
             likeness = self._wind(self._stream, place)
         else:
             head = os.pread(self.descriptor, place.head.length, 0)
@@ -147,7 +168,7 @@ class Reading:
             likeness = self._likeness(place, head, tail, end)
         if likeness != "other":
             self.lines = Lines(place.partial, skipping=place.skipping)
-            self.joins = place.joins
+            self.copy_of = place.copy_of
         return likeness
 
     def _wind(self, stream: io.BufferedReader, place: Place) -> Literal["same", "shorter", "other"]:
@@ -181,9 +202,14 @@ class Reading:
         try:
             return stream.read1(limit)
         except OSError as error:
-            self._is_damaged = True
-            log.warning("compressed log is damaged, what follows in it is lost", path=str(self.path), error=str(error))
+            self._damaged(error)
             return b""
+
+    def _damaged(self, error: OSError) -> None:
+        if self._stream is None:
+            raise error
+        self._is_damaged = True
+        log.warning("compressed log is damaged, what follows in it is lost", path=str(self.path), error=str(error))
 
 
 def refusal(path: Path, error: OSError) -> SourceError:

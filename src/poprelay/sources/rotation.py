@@ -33,10 +33,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     path: Path
     identity: Identity
     modified: Instant
+    size: int
 
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Entry:
-        return cls(path, (status.st_dev, status.st_ino), status.st_mtime)
+        return cls(path, (status.st_dev, status.st_ino), status.st_mtime, status.st_size)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its name says that it is compressed."""
+        return _PACKED.search(self.path.name) is not None
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -77,8 +83,8 @@ class Listing(msgspec.Struct, frozen=True):
         return None
 
     def since(self, modified: Instant) -> tuple[Entry, ...]:
-        """What has been written after a time: all that can be said when the file we were reading is gone."""
-        return tuple(entry for entry in self.chain if entry is self.live or entry.modified > modified)
+        """What has been written after a time, or may yet be: all that can be said where no file is known any more."""
+        return tuple(entry for entry in self.chain if entry is self.live or entry.modified > modified or not entry.size)
 
     def same_files(self, other: Listing) -> bool:
         """Whether nothing was renamed, made or removed between two looks."""

@@ -16,8 +16,9 @@ def search(listing: Listing, place: Place, *, but: Identity | None = None) -> Re
 
     The file with its inode comes first, then the rotated ones from the newest on, then others of its name. The live
     file, if it has another inode, is taken for it only on a whole fingerprint: a new log may begin with the same few
-    bytes. A copy shorter than what was read is found too, and is at its end. Files that may not be read are passed
-    over, but for the one with its inode. Raises SourceError.
+    bytes. Where nothing was read, only a plain rotated file with its inode can be it. A copy shorter than what was read
+    is found too, and is at its end. Files that may not be read are passed over, but for the one with its inode. Raises
+    SourceError.
     """
     shorter: Reading | None = None
     for entry in _candidates(listing, place):
@@ -25,6 +26,8 @@ def search(listing: Listing, place: Place, *, but: Identity | None = None) -> Re
             continue
         at_home = entry.identity == place.identity
         if not at_home and (place.head.length == 0 or (entry is listing.live and place.head.length < FINGERPRINT)):
+            continue
+        if place.head.length == 0 and (entry is listing.live or entry.is_packed):
             continue
         try:
             likeness, reading = Reading.resume(entry.path, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -123,10 +124,7 @@ def test_sockets_that_systemd_opened_are_used_and_left_to_it(house: House) -> No
             sock.bind(str(path))
             sock.listen()
         inodes = [(house.place / "s").stat().st_ino, (house.poprelay.place / "control").stat().st_ino]
-        fds = [os.dup(service.fileno()), os.dup(control.fileno())]
-        high = [os.dup2(fd, 40 + number) for number, fd in enumerate(fds)]
-        for fd in fds:
-            os.close(fd)
+        high = [fcntl.fcntl(sock, fcntl.F_DUPFD, 40) for sock in (service, control)]
         try:
             with subprocess.Popen(
                 ["bash", "-c", shell, str(PROGRAM), str(house.poprelay.config), *map(str, high)],

@@ -19,8 +19,13 @@ def print_json(row: Row, to: TextIO | None = None) -> None:
     print(json.dumps(row), file=to or sys.stdout, flush=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Row], *, now: float, empty: str) -> int:
-    """Print rows under their columns, and return how many there were. Untrusted text is escaped."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Row], *, now: float, empty: str, always_named: bool = False
+) -> int:
+    """Print rows, and return how many there were. Untrusted text is escaped.
+
+    Columns bear their names on a terminal, or if `always_named`: what reads a pipe wants only rows.
+    """
     cells = [[cell(column, row.get(column), now) for column in columns] for row in rows]
     if not cells:
         print(empty)
@@ -34,8 +39,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], *, now: float, empt
             table.add_row(*[_plain(text) for text in line])
         Console(highlight=False).print(table)
         return len(cells)
-    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    for line in cells:
+    lines = [[column.upper() for column in columns], *cells] if always_named else cells
+    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     return len(cells)
 
@@ -47,7 +53,7 @@ def cell(column: str, value: object, now: float) -> str:
             return "always"
         end = parse_rfc3339(str(value))
         return f"{_clock(end)} ({show_span(end - now)} left)" if end > now else _clock(end)
-    if column in {"at", "opened"}:
+    if column in {"at", "opened", "last_line", "last_login"}:
         return "-" if value is None else _clock(parse_rfc3339(str(value)))
     if value in (None, "", 0):
         return "-"

@@ -48,7 +48,7 @@ def _print(row: Row) -> None:
         ("services", SERVICES, services),
     ):
         print(f"\n{title}")
-        print_table(columns, parts, now=now, empty="  none")
+        print_table(columns, parts, now=now, empty="  none", always_named=True)
     for title in ("problems", "warnings"):
         if row[title]:
             print(f"\n{title}")

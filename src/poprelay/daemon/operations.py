@@ -202,7 +202,8 @@ async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, Non
     keeper = house.keeper
     ledger = keeper.ledger
     address = _address(keeper, asked.address)
-    outcome = keeper.find(_widened(keeper, address))
+    key = _widened(keeper, address)
+    outcome = keeper.find(key)
     answer, code = "no", 1
     why: list[str] = []
     rows: list[Row] = []
@@ -215,17 +216,17 @@ async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, Non
             why.append(reason)
         case Absent():
             why.append("it has no live grant")
-    refusal = ledger.rules.sentence(address)
+    refusal = ledger.rules.sentence(key)
     if refusal:
         why.append(refusal)
     why.extend(ledger.denials(address, keeper.clock.now()))
     yield {
         "address": address,
-        "key": _widened(keeper, address),
+        "key": key,
         "answer": answer,
         "why": why,
         "grants": rows,
-        "maps": house.map_holds(_widened(keeper, address)),
+        "maps": house.map_holds(key),
         "exit": code,
     }
 

@@ -39,9 +39,11 @@ def change_row(ledger: Ledger, change: Change) -> Row:
             "basis": "login",
             "opened": None,
             "until": None,
+            "held": False,
             "agent": change.agent,
             "sessions": 0,
             "reason": change.reason,
+            "renewals": 0,
         }
     row = {"at": rfc3339(change.at), **grant_row(ledger, change.grant)}
     match change:

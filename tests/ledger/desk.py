@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import count
 
+from poprelay.ledger.ahead import Early
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger, Terms
 from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
@@ -47,6 +48,7 @@ class Rows:
         self.revocations: dict[str, Revocation] = {}
         self.refusals: dict[tuple[str, str, str, Instant], Refusal] = {}
         self.crowds: dict[Address, bytes] = {}
+        self.ahead: dict[bytes, Early | None] = {}
         self.positions: dict[str, bytes] = {}
         self.history: list[Opened | Closed] = []
 
@@ -68,6 +70,7 @@ class Rows:
         self.crowds.update(record.crowds)
         for address in [address for address, packed in self.crowds.items() if not packed]:
             del self.crowds[address]
+        self.ahead.update(record.ahead)
         self.positions.update(record.positions)
 
     def snapshot(self) -> Snapshot:
@@ -78,6 +81,7 @@ class Rows:
             revocations=list(self.revocations.values()),
             refusals=list(self.refusals.values()),
             crowds=dict(self.crowds),
+            ahead={login: early for login, early in self.ahead.items() if early is not None},
             positions=dict(self.positions),
         )
 

@@ -95,6 +95,19 @@ def test_replaying_cannot_resurrect_what_was_revoked_even_after_a_restart() -> N
     assert not desk.allowed()
 
 
+def test_nor_can_replaying_resurrect_a_login_whose_stamp_was_ahead() -> None:
+    desk = Desk()
+    event = login(at=START + 20 * MINUTE)
+    desk.take(event)
+    desk.now += MINUTE
+    desk.revoke(user="ann")
+    desk.now += MINUTE
+    desk.restart()
+    assert said(desk.take(event)) == ["refused ann revoked"]
+    desk.now += 19 * MINUTE
+    assert said(desk.take(event)) == ["refused ann revoked"]
+
+
 def test_a_login_with_a_stamp_in_the_future_is_beaten_by_when_it_was_read() -> None:
     desk = Desk()
     desk.revoke(HOME)

@@ -10,7 +10,7 @@ import pytest
 
 from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger import schema
-from poprelay.ledger.record import Record
+from poprelay.ledger.record import Record, Snapshot
 from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside, read_snapshot
 
 NOW = 1_750_000_000.0
@@ -58,6 +58,19 @@ def test_an_older_version_is_brought_up_to_date(path: Path, monkeypatch: pytest.
         assert store.load().positions == RECORD.positions
         assert store._connection.execute("SELECT count(*) FROM further").fetchone() == (0,)
     assert read_snapshot(path).positions == RECORD.positions
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+def test_a_file_of_each_older_version_is_taken_as_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as made, monkeypatch.context() as then:
+        then.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:version])
+        schema.migrate(made, None)
+    with closing(SqliteStore(path)) as store:
+        assert store.load() == Snapshot()
+        store.commit([RECORD])
+    assert loaded(path) == RECORD.positions
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from poprelay.errors import NotPermitted, StoreDamaged, StoreError
 from poprelay.ledger import schema
+from poprelay.ledger.ahead import Early
 from poprelay.ledger.history import History
 from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
 from poprelay.ledger.sqlite import SqliteStore, read_snapshot
@@ -38,6 +39,7 @@ FULL = Record(
     history=[Opened(NOW, GRANT)],
     refusals=[Refusal(Address("192.0.2.9"), "eve", "special", "dovecot", NOW, NOW + 5, 3)],
     crowds={Address("192.0.2.200"): b"\x00crowd"},
+    ahead={b"\x00login": Early(NOW, NOW + 1900)},
     positions={"mail.log": b"\x00\xff17"},
 )
 
@@ -59,7 +61,7 @@ def expected(**parts: object) -> dict[str, object]:
 
 ALL = expected(
     grants=FULL.grants, sessions=FULL.sessions_opened, joined=FULL.joined, revocations=FULL.revocations,
-    refusals=FULL.refusals, crowds=FULL.crowds, positions=FULL.positions,
+    refusals=FULL.refusals, crowds=FULL.crowds, ahead=FULL.ahead, positions=FULL.positions,
 )  # fmt: skip
 
 
@@ -154,14 +156,21 @@ def test_what_is_both_gone_and_put_in_one_record_stays(store: SqliteStore) -> No
     assert everything(store.load()) == ALL
 
 
-def test_sessions_crowds_and_revocations_that_end_are_deleted(store: SqliteStore) -> None:
+def test_sessions_crowds_early_logins_and_revocations_that_end_are_deleted(store: SqliteStore) -> None:
     store.commit([FULL])
     missing = SessionKey("mail.log", "mx", "imap", "other")
     store.commit(
-        [Record(sessions_closed=[KEY, missing], revocations_gone=["r1"], crowds={Address("192.0.2.200"): b""})]
+        [
+            Record(
+                sessions_closed=[KEY, missing],
+                revocations_gone=["r1"],
+                crowds={Address("192.0.2.200"): b""},
+                ahead={b"\x00login": None},
+            )
+        ]
     )
     snapshot = store.load()
-    assert (snapshot.sessions, snapshot.crowds) == ([], {})
+    assert (snapshot.sessions, snapshot.crowds, snapshot.ahead) == ([], {}, {})
     assert [order.id for order in snapshot.revocations] == ["r2"]
 
 

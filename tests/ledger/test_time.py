@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ledger.desk import EVERYTHING_GLOBAL, HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, said
+from poprelay.ledger import ahead
+from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger, Terms
 from poprelay.ledger.record import Snapshot
 from poprelay.ledger.terms import SLACK
@@ -42,6 +44,43 @@ def test_reading_again_changes_nothing_because_the_first_reading_is_stored_with_
     desk.now += 10 * MINUTE
     desk.take(event, read_at=START)
     assert desk.ends() == 20 * MINUTE
+
+
+def test_the_first_reading_is_known_whenever_the_line_is_read_again_and_even_after_a_restart() -> None:
+    desk = Desk()
+    event = login(at=START + 20 * MINUTE)
+    desk.take(event)
+    for wait in (10 * MINUTE, 15 * MINUTE):
+        desk.now += wait
+        desk.restart()
+        desk.take(event)
+        assert desk.ends() == START + PERIOD - desk.now
+    desk.now += 10 * MINUTE
+    desk.take(event)
+    assert not desk.allowed()
+
+
+def test_another_login_is_not_taken_for_one_whose_stamp_was_ahead() -> None:
+    desk = Desk()
+    desk.take(login(at=START + 20 * MINUTE))
+    desk.now += 20 * MINUTE
+    desk.take(login(at=START + 20 * MINUTE, session="another"))
+    assert desk.ends() == PERIOD
+
+
+def test_first_readings_are_let_go_when_the_stamp_is_a_period_old_and_when_they_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ahead, "MOST", 3)
+    desk = Desk()
+    for number in range(5):
+        desk.now += 1
+        desk.take(login(f"user{number}", at=START + 20 * MINUTE))
+    desk.do(Draft.expire)
+    assert sorted(early.read for early in desk.rows.snapshot().ahead.values()) == [START + 3, START + 4, START + 5]
+    desk.now = START + 20 * MINUTE + PERIOD
+    desk.do(Draft.expire)
+    assert desk.rows.snapshot().ahead == {}
 
 
 def test_a_renewal_extends_the_grant_and_is_counted_on_it() -> None:

@@ -24,7 +24,7 @@ def bury(overlay: Overlay, cell: Cell) -> None:
 
 
 def expire(overlay: Overlay, limit: int | None = None) -> None:
-    """Close what has ended, at most `limit` grants; let go of revocations and crowds that are over."""
+    """Close what has ended, at most `limit` grants; let go of revocations, crowds and early logins that are over."""
     now = overlay.now
     state = overlay.state
     ends = overlay.holding.ends
@@ -38,6 +38,7 @@ def expire(overlay: Overlay, limit: int | None = None) -> None:
     for address, crowd in state.crowds.items():
         if address not in overlay.crowds and crowd.over(now):
             overlay.crowds[address] = None
+    overlay.ahead.update(dict.fromkeys(state.ahead.ended(now)))
 
 
 def revoke(overlay: Overlay, revocation: Revocation) -> None:

@@ -41,6 +41,8 @@ def reporting(path: Path, what: Literal["read", "written"]) -> Iterator[None]:
         yield
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
         raise
+    except UnicodeDecodeError as error:  # SQLite's own message quotes the file
+        raise StoreDamaged(f"the ledger {path} is damaged (it holds text that is none)", path=str(path)) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
         name = getattr(error, "sqlite_errorname", "")

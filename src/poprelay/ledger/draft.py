@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from poprelay.errors import Refused as RefusedError
 from poprelay.ledger import caps, closing, flight, sessions
+from poprelay.ledger.ahead import Early, mark
 from poprelay.ledger.book import Cell, Key, combination
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import OpenSession, Record, Refusal
@@ -48,7 +49,7 @@ class Draft:
         if state.flying is not overlay:
             flight.begin(overlay)
         terms = state.terms
-        at = self._effective(login.at, read_at)
+        at = self._effective(login.at, self._first_read(login, read_at))
         until = at + terms.period
         if until <= overlay.now:
             self.stale += 1
@@ -153,7 +154,7 @@ class Draft:
         closing.revoke(self.overlay, revocation)
 
     def expire(self, limit: int | None = None) -> None:
-        """Close what has ended, at most `limit` grants; let go of revocations and crowds that are over."""
+        """Close what has ended, at most `limit` grants; let go of all else that is over."""
         closing.expire(self.overlay, limit)
 
     def rejudge(self) -> None:
@@ -172,6 +173,17 @@ class Draft:
     def record(self, positions: dict[str, bytes]) -> Record:
         """All that the store must write, in one transaction. Ask after `Ledger.close`, before `Ledger.accept`."""
         return flight.record(self.overlay, positions)
+
+    def _first_read(self, login: Login, read_at: Instant) -> Instant:
+        """When it was read for the first time, where that decides when it counts as having happened."""
+        known, made = self._state.ahead, self.overlay.ahead
+        if login.at <= read_at and not known and not made:
+            return read_at
+        name = mark(login)
+        early = made.get(name) or known.get(name)
+        if early is None and login.at > read_at:
+            early = made[name] = Early(read_at, login.at + self._state.terms.period)
+        return read_at if early is None else min(early.read, read_at)
 
     def _effective(self, stamp: Instant, read_at: Instant) -> Instant:
         """When it counts as having happened: never after it was read, nor after now."""

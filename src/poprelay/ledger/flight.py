@@ -97,6 +97,11 @@ def accept(overlay: Overlay) -> set[Address]:
             state.crowds.pop(address, None)
         else:
             state.crowds[address] = crowd
+    for login, early in overlay.ahead.items():
+        if early is None:
+            state.ahead.remove(login)
+        else:
+            state.ahead.put(login, early)
     if overlay.dropped:
         overlay.changes[:] = [
             change for number, change in enumerate(overlay.changes) if not _undone(overlay, number, change)
@@ -121,6 +126,7 @@ def record(overlay: Overlay, positions: dict[str, bytes]) -> Record:
         history=[change for change in overlay.changes if isinstance(change, Opened | Closed)],
         refusals=list(overlay.refusals.values()),
         crowds={address: b"" if crowd is None else crowd.to_bytes() for address, crowd in overlay.crowds.items()},
+        ahead=dict(overlay.ahead),
         positions=positions,
     )
 

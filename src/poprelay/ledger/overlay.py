@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from poprelay.ledger.ahead import Early
 from poprelay.ledger.book import Cell, Combination, Holding, Key
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import OpenSession, Refusal
@@ -47,6 +48,7 @@ class Overlay:
         self.revocations_gone: list[str] = []
         self.refusals: dict[RefusalKey, Refusal] = {}
         self.crowds: dict[Address, Crowd | None] = {}
+        self.ahead: dict[bytes, Early | None] = {}
         self.set_back = False
         """Whether this one is about a clock that was set back."""
         self.fresh: set[Key] = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from poprelay.ledger.ahead import Early
 from poprelay.model import Address, Closed, Grant, Instant, Opened, Revocation, SessionKey
 
 
@@ -74,6 +75,8 @@ class Record(msgspec.Struct):
     """Put by (address, user, reason, first_at)."""
     crowds: dict[Address, bytes] = {}
     """Put by address what the ledger remembers of a crowded address, opaque; b'' deletes."""
+    ahead: dict[bytes, Early | None] = {}
+    """Put by mark; None deletes."""
     positions: dict[str, bytes] = {}
     """Put by source's name, opaque."""
 
@@ -98,4 +101,5 @@ class Snapshot(msgspec.Struct):
     revocations: list[Revocation] = []
     refusals: list[Refusal] = []
     crowds: dict[Address, bytes] = {}
+    ahead: dict[bytes, Early] = {}
     positions: dict[str, bytes] = {}

@@ -119,6 +119,9 @@ class SqliteStore:
         history.put_refusals(to, record.refusals, self._node, self._next)
         tables.CROWDS.drop(to, [(address,) for address, crowd in record.crowds.items() if not crowd])
         tables.CROWDS.put(to, [(address, crowd) for address, crowd in record.crowds.items() if crowd])
+        tables.AHEAD.drop(to, [(login,) for login, early in record.ahead.items() if early is None])
+        early = [(login, early.read, early.until) for login, early in record.ahead.items() if early is not None]
+        tables.AHEAD.put(to, early)
         tables.POSITIONS.put(to, [(tables.raw(name), position) for name, position in record.positions.items()])
 
     def _next(self) -> int:
@@ -192,6 +195,7 @@ def _snapshot(connection: sqlite3.Connection) -> Snapshot:
         joined=tables.joined(connection),
         revocations=tables.revocations(connection),
         crowds=tables.crowds(connection),
+        ahead=tables.ahead(connection),
         positions=tables.positions(connection),
     )
 
@@ -200,7 +204,7 @@ def _believed(connection: sqlite3.Connection, path: Path, witnessed: tuple[int, 
     """The version of the tables, 0 if there are none. Raises StoreDamaged if it is broken, or has lost changes."""
     found = schema.version(connection, path)
     if found:
-        schema.quick_check(connection, path)
+        schema.quick_check(connection, path, found)
     meta = schema.read_meta(connection) if found else {}
     if witnessed and (not found or (meta["node"] == witnessed[0] and meta["seq"] < witnessed[1])):
         raise StoreDamaged(

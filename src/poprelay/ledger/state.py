@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from poprelay.address import widened
+from poprelay.ledger.ahead import Ahead
 from poprelay.ledger.book import Book, Cell, Key
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import Refusal
@@ -34,6 +35,7 @@ class State:
         self.book = Book(terms.max_session)
         self.revocations = Revocations(self.key)
         self.crowds: dict[Address, Crowd] = {}
+        self.ahead = Ahead()
         self.refusals: dict[RefusalKey, Refusal] = {}
         self.flying: Overlay | None = None
         """The draft that opens, from its first event until it is accepted, or given up for another."""

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from poprelay.errors import StoreDamaged
+from poprelay.ledger.ahead import Early
 from poprelay.ledger.damage import seal
 from poprelay.ledger.record import Joined, OpenSession
 from poprelay.model import Address, Basis, Grant, Revocation, SessionKey
@@ -61,9 +62,10 @@ REVOCATIONS: Final = Table(
     "revocations", ("id", "at", "by", "address", "user", "reason", "deny_until", "node", "seq"), 1
 )
 CROWDS: Final = Table("crowds", ("address", "crowd"), 1)
+AHEAD: Final = Table("ahead", ("login", "read", "until"), 1)
 POSITIONS: Final = Table("positions", ("source", "position"), 1)
 
-SEALED: Final = (META, GRANTS, SESSIONS, JOINED, REVOCATIONS, CROWDS, POSITIONS)
+SEALED: Final = (META, GRANTS, SESSIONS, JOINED, REVOCATIONS, CROWDS, AHEAD, POSITIONS)
 """All that decides who may relay; the history only tells."""
 
 
@@ -145,6 +147,10 @@ def revocations(connection: sqlite3.Connection) -> list[Revocation]:
 
 def crowds(connection: sqlite3.Connection) -> dict[Address, bytes]:
     return dict(CROWDS.rows(connection))
+
+
+def ahead(connection: sqlite3.Connection) -> dict[bytes, Early]:
+    return {login: Early(read, until) for login, read, until in AHEAD.rows(connection)}
 
 
 def positions(connection: sqlite3.Connection) -> dict[str, bytes]:

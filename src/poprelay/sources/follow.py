@@ -243,9 +243,14 @@ class Trail:
         Nothing that we know would show that, but then there are files before it that are news.
         """
         start = current.glimpse()
+        current.refresh()
         listing = Listing.of(self.path)
         news = self._news(listing)
-        at = next((index for index, entry in enumerate(news) if entry.identity == current.identity), None)
+        there = {entry.identity: index for index, entry in enumerate(news)}
+        at = there.get(current.identity)
+        if at is None and start and (copy := search(listing, current.mark())) is not None:
+            copy.close()
+            at = there.get(copy.identity)
         before = [entry for entry in news if entry.modified < current.modified] if at is None else news[:at]
         earlier = self._first_filled(before, listing, self._lingering.identities, but=start)
         if earlier is None:

@@ -21,6 +21,7 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.daemon import systemd
+from poprelay.daemon.complaints import Complaints
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.heritage import adopt, make_room
@@ -37,6 +38,7 @@ from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
 from poprelay.model import Address
+from poprelay.services import room
 from poprelay.services.listener import bind
 
 log = structlog.get_logger()
@@ -72,6 +74,8 @@ class Daemon:
         set_up_logging(self.config.settings.log)
         self._doubt()
         self._heed_signals()
+        room.widen()
+        asyncio.get_running_loop().set_exception_handler(Complaints().heed)
         sys.setswitchinterval(SWITCH)
         make_room(self.config)
         self.storage = Storage(self.config.settings, self.clock)

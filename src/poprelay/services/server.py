@@ -2,7 +2,7 @@
 
 A peer is held to these limits; each way of breaking one is counted and logged, at most once a minute:
 
-    crowded    more than `max_connections` at once: accepted and closed at once, so that it need not wait
+    crowded    more than `max_connections` at once, or no room: accepted and closed at once, so that it need not wait
     malformed  it broke the protocol (`too_long`, `unknown_map`: likewise)
     stalled    it sends, but completes no request within `PATIENCE`
     slow       it does not read its answers: no more of its requests are read; after `PATIENCE` it is dropped
@@ -27,6 +27,7 @@ import structlog
 
 from poprelay.errors import ServiceError
 from poprelay.services.listener import Door, adopt, bind
+from poprelay.services.room import is_full
 from poprelay.services.tally import Tally
 from poprelay.wire import Bad
 
@@ -40,6 +41,9 @@ _TICK: Final = 1.0
 _PIECE: Final = 16_384
 """Bytes read at once: bounds how long one peer keeps the loop busy, and how far answers run ahead of their reader."""
 _BACKLOG: Final = 256
+"""Peers that may wait to be accepted."""
+_AT_ONCE: Final = 32
+"""Peers accepted in one turn of the loop. It takes a few turns until those that are turned away have left."""
 
 
 class Dialogue(Protocol):
@@ -81,7 +85,8 @@ class Server:
                 listening.append(bind(self._door.listen, mode=self._door.mode, group=self._door.group))
                 self._made = None if unix is None else (unix, unix.lstat())
             for sock in listening:
-                self._servers.append(await loop.create_server(lambda: Connection(self), sock=sock, backlog=_BACKLOG))
+                self._servers.append(await loop.create_server(lambda: Connection(self), sock=sock, backlog=_AT_ONCE))
+                sock.listen(_BACKLOG)  # asyncio has one number for both
         except (OSError, ServiceError) as error:
             await self.stop()
             for sock in listening:
@@ -118,8 +123,11 @@ class Server:
         """What a new peer talks to."""
         return self._dialogue()
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Connection, descriptor: int) -> bool:
         """Whether one more may come in."""
+        if is_full(descriptor):
+            self.refuse("crowded", "too many open files for one more; raise LimitNOFILE, or lower max_connections")
+            return False
         if len(self.connections) >= self._door.max_connections:
             self.refuse("crowded", f"more than {self._door.max_connections} connections")
             return False
@@ -172,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if not self._server.admit(self):
+        if not self._server.admit(self, transport.get_extra_info("socket").fileno()):
             self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature

@@ -47,6 +47,39 @@ def test_a_reload_leaves_running_what_has_not_changed_stops_what_is_gone_and_sta
     assert not (house.place / "s").exists()
 
 
+def test_a_map_that_leaves_the_config_is_emptied_at_a_reload(house: House) -> None:
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    house.reload(house.settings(SPOOL_MAP))
+    until((house.place / "spool/9.9.9.9").exists)
+    assert house.in_text() == set()
+    assert house.status()["problems"] == []
+
+
+def test_a_map_that_left_the_config_while_no_daemon_ran_is_shown_until_it_is_gone(house: House) -> None:
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    assert house.poprelay.stop() == 0
+    house.poprelay.configure(house.settings(SPOOL_MAP))
+    house.start()
+    (problem,) = house.status()["problems"]
+    assert problem.startswith(f"{house.place}/relay.txt was a map of an earlier config")
+    (house.place / "relay.txt").unlink()
+    assert house.status()["problems"] == []
+
+
+def test_a_map_that_only_looks_otherwise_now_is_not_emptied(house: House) -> None:
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    house.reload(house.settings(TEXT_MAP + 'format = "%i RELAY"\n'))
+    until(lambda: "9.9.9.9 RELAY" in (house.place / "relay.txt").read_text())
+    assert "was emptied" not in house.printed()
+    assert house.status()["problems"] == []
+
+
 def test_a_reload_judges_every_grant_by_the_new_rules(house: House) -> None:
     house.start()
     house.login("9.9.9.9")

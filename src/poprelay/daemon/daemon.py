@@ -24,6 +24,7 @@ from poprelay.daemon import systemd
 from poprelay.daemon.complaints import Complaints
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
+from poprelay.daemon.formermaps import left_over
 from poprelay.daemon.heritage import adopt, make_room
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.logging import set_up_logging
@@ -164,6 +165,8 @@ class Daemon:
         self.supervisor.start("check of the ledger", self.storage.check)
         try:
             await self.parts.publish(config)
+            for path in left_over(keeper.positions, config.maps):
+                log.warning("a map of an earlier config keeps what it holds", path=str(path))
             await self.parts.follow(config)
             self.supervisor.start("reload", self._reload_on_hangup)
             await keeper.published(DRAIN)

@@ -97,6 +97,11 @@ class Keeper:
             return
         await self._to_the_end(self._take(source, batch))
 
+    def note(self, name: str, value: bytes) -> None:
+        """Keep a value beside the positions, from the next commit on."""
+        if self.positions.get(name) != value:
+            self._resting[name] = self.positions[name] = value
+
     async def _take(self, source: str, batch: Batch) -> None:
         async with self._opening:
             draft = self.ledger.draft(self.clock.now())

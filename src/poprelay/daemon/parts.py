@@ -11,6 +11,7 @@ import structlog
 
 from poprelay.daemon.configure import Config, Configured
 from poprelay.daemon.follower import Follower
+from poprelay.daemon.formermaps import path_of, remembrance
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
 from poprelay.daemon.supervisor import Supervisor
@@ -48,11 +49,19 @@ class Parts:
         self._running: dict[tuple[Role, str], Configured] = {}
 
     async def publish(self, config: Config) -> None:
-        """Run the maps and services of `config`; those that it does not name, or names differently, stop."""
+        """Run the maps and services of `config`; those that it does not name, or names differently, stop.
+
+        A map whose file it does not name any more is emptied, for nobody would take anything out of it again.
+        """
         wanted: list[tuple[Role, Configured]] = []
         if not self._observe:
             wanted += [("map", part) for part in config.maps]
             wanted += [("service", part) for part in config.services]
+        paths = {path_of(part) for part in config.maps}
+        for part in [part for (role, _), part in self._running.items() if role == "map"]:
+            if path_of(part) not in paths and await self._empty(part.name):
+                log.warning("map is not in the config any more, and was emptied", map=part.name)
+                self._keeper.note(remembrance(part)[0], b"")
         await self._become(("map", "service"), wanted)
 
     async def publish_maps(self, config: Config) -> None:
@@ -79,18 +88,24 @@ class Parts:
 
     async def empty_maps(self) -> None:
         """For the end of the daemon: remove every address from every map, and publish no more."""
-        for name, publisher in self.publishers.items():
-            await self._supervisor.stop(f"map {name}")
-            try:
-                await publisher.empty()
-            except PoprelayError as error:
-                log.error("map could not be emptied", map=name, error=str(error))
+        for name in self.publishers:
+            await self._empty(name)
 
     def caught_up(self) -> bool:
         """Whether every source has read all that was waiting, or has nothing to read."""
         return all(
             one.caught_up.is_set() or one.condition().get("state") == "missing" for one in self.followers.values()
         )
+
+    async def _empty(self, name: str) -> bool:
+        """Remove every address from a map, and publish no more in it; False if that failed."""
+        await self._supervisor.stop(f"map {name}")
+        try:
+            await self.publishers[name].empty()
+        except PoprelayError as error:
+            log.error("map could not be emptied", map=name, error=str(error))
+            return False
+        return True
 
     async def _become(self, roles: Sequence[Role], wanted: Sequence[tuple[Role, Configured]]) -> None:
         keys = {(role, part.name): part for role, part in wanted}
@@ -116,6 +131,7 @@ class Parts:
             publisher = Publisher(part.object, self._keeper.ledger, self._keeper.clock.now, adds=self._adds)
             self.publishers[part.name] = publisher
             self._keeper.publishers.append(publisher)
+            self._keeper.note(*remembrance(part))
             self._supervisor.start(name, lambda: publisher.run(well))
         else:
             service = self.services[part.name] = part.object

@@ -6,6 +6,7 @@ import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from poprelay.daemon.formermaps import left_over
 from poprelay.daemon.rows import Row
 from poprelay.services import Counting
 from poprelay.spans import rfc3339, show_span
@@ -83,6 +84,10 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
                 problems.append(
                     f"source {part['name']}: its stamps are {show_span(abs(part['skew']))} {direction} our clock"
                 )
+    problems.extend(
+        f"{path} was a map of an earlier config, and keeps what it holds: delete it, and see that no MTA names it"
+        for path in left_over(daemon.keeper.positions, daemon.config.maps)
+    )
     problems.extend(f"{address} has too many users to be one client; refused" for address in row["crowded"])
     return problems
 

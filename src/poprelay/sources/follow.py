@@ -339,6 +339,7 @@ class Trail:
 
         `even` will do though it is empty. An empty one before it may still have its writer, and lingers.
         """
+        heads = [but, *(reading.head for reading in self._lingering)]  # of which this may be a compressed copy
         empty: Reading | None = None
         try:
             for entry in entries:
@@ -346,8 +347,7 @@ class Trail:
                     continue
                 reading = self._open(entry, listing)
                 start = reading.glimpse()
-                same = but and (start.startswith(but) or but.startswith(start))
-                if entry is even or (start and not same):
+                if entry is even or (start and not _is_one_of(start, heads)):
                     if empty is not None:
                         self._lingering.add(empty)
                         empty = None
@@ -381,3 +381,8 @@ class Trail:
         self._written = max(self._written, reading.modified)
         if reading.offset:
             self._behind = reading.mark()
+
+
+def _is_one_of(start: bytes, heads: Iterable[bytes]) -> bool:
+    """Whether a file that starts so may be one of those that begin with these bytes (of nothing, nobody can say)."""
+    return any(head and (start.startswith(head) or head.startswith(start)) for head in heads)

@@ -129,6 +129,11 @@ class Reading:
     def is_deleted(self) -> bool:
         return os.fstat(self.descriptor).st_nlink == 0
 
+    @property
+    def head(self) -> bytes:
+        """The first bytes, as far as they were read."""
+        return self._head
+
     def mark(self) -> Place:
         """Where the first bytes end: enough to know the file again, compressed or not."""
         head = Fingerprint.of(self._head or self._glimpse)

@@ -145,6 +145,17 @@ def test_sockets_that_systemd_opened_are_used_and_left_to_it(house: House) -> No
         assert inodes == [(house.place / "s").stat().st_ino, (house.poprelay.place / "control").stat().st_ino]
 
 
+def test_a_map_that_somebody_removes_is_back_at_once(house: House) -> None:
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    (house.place / "relay.txt").unlink()
+    until((house.place / "relay.txt").exists, seconds=4)
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    assert "somebody else has touched the map" in house.printed()
+    assert house.status()["problems"] == []
+
+
 def test_a_damaged_ledger_is_set_aside_and_what_stands_in_the_logs_does_not_come_back(house: House) -> None:
     house.start()
     house.login("9.9.9.9")

@@ -57,6 +57,16 @@ def test_a_revocation_is_a_stored_event_with_id_time_author_scope_and_reason() -
     assert desk.ledger.revocations() == [order]
 
 
+def test_why_it_was_made_is_kept_in_the_history() -> None:
+    desk = Desk()
+    desk.login()
+    order = Revocation("1", desk.now, "root", HOME, None, "ticket 77", None)
+    (change,) = desk.do(lambda draft: draft.revoke(order))
+    assert isinstance(change, Closed)
+    assert change.reason == "revoked: ticket 77"
+    assert desk.rows.history[-1] == change
+
+
 def test_a_revocation_is_dated_by_its_own_time() -> None:
     desk = Desk()
     desk.login()
@@ -156,7 +166,11 @@ def test_denials_are_said_in_sentences() -> None:
     desk.revoke(HOME, deny=HOUR)
     desk.revoke(HOME)
     desk.revoke(user="ann", deny=HOUR)
-    assert desk.ledger.denials(HOME, desk.now) == ["it is denied until 2023-11-14T23:13:20.000Z, by root"]
+    assert desk.ledger.denials(HOME, desk.now) == [
+        "it is denied until 2023-11-14T23:13:20.000Z, by root",
+        "ann is denied until 2023-11-14T23:13:20.000Z, by root",
+    ]
+    assert desk.ledger.denials(OFFICE, desk.now) == ["ann is denied until 2023-11-14T23:13:20.000Z, by root"]
     desk.now += HOUR
     assert desk.ledger.denials(HOME, desk.now) == []
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from poprelay.ledger.ledger import Ledger
-from poprelay.maps import Derived, Entry, Map
+from poprelay.maps import Derived, Entry, Map, Watched
 from poprelay.model import Address, Instant
 
 log = structlog.get_logger()
@@ -48,6 +48,7 @@ class Publisher:
         self._hurry = asyncio.Event()
         self._rest_until = 0.0
         self._anew = False
+        self._touched = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"map {target.name}")
 
     def touch(self, addresses: Iterable[str]) -> None:
@@ -79,6 +80,9 @@ class Publisher:
             self._wake.clear()
             if self._anew:
                 await self._again()
+            elif self._touched:
+                self._owes = True
+                await self._compare()
             while self._dirty:
                 await self._rest()
                 await self._publish()
@@ -88,6 +92,16 @@ class Publisher:
         self._anew = True
         self._idle.clear()
         self._wake.set()
+
+    async def look(self) -> None:
+        """If somebody else has touched the map, compare it with the ledger once more. Raises MapError."""
+        if not self.in_step or not isinstance(self.map, Watched) or not await self._call(self.map.disturbed):
+            return
+        if self.in_step:
+            log.warning("somebody else has touched the map; comparing it with the ledger", map=self.map.name)
+            self._touched = True
+            self._idle.clear()
+            self._wake.set()
 
     def hurry(self) -> None:
         """From now on publish at once, whatever the map's interval: the daemon is about to end."""
@@ -115,6 +129,7 @@ class Publisher:
         await self._compare()
 
     async def _compare(self) -> None:
+        self._touched = False
         held = await self._call(self.map.keys)
         allowed = {grant.address for grant in self._ledger.grants(self._now())}
         differing = held ^ allowed

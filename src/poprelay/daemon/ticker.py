@@ -53,6 +53,8 @@ class Ticker:
             keeper.shut(lambda draft: draft.expire(EXPIRE_MOST))
         mono = clock.monotonic()
         self._chore("flush", keeper.flush)
+        for publisher in keeper.publishers:
+            self._chore(f"look at map {publisher.map.name}", publisher.look)
         if mono >= self._next_look:
             self._next_look = mono + EVERY
             self._chore("look", self._look)

@@ -152,13 +152,14 @@ class Ledger:
         return [address for address, crowd in self._state.crowds.items() if crowd.count(now) > most]
 
     def denials(self, address: Address, now: Instant) -> list[str]:
-        """What besides the rules stands against any login from this address, as sentences."""
+        """What besides the rules stands against logins from this address, as sentences."""
         address = self.key(address)
+        denials = [one for one in self._state.revocations if denies(one, now)]
         sentences = [
-            f"it is denied until {rfc3339(revocation.deny_until)}, by {revocation.by}"
-            + (f" ({revocation.reason})" if revocation.reason else "")
-            for revocation in self._state.revocations.at(address)
-            if denies(revocation, now)
+            f"{'it' if one.user is None else one.user} is denied until {rfc3339(one.deny_until)}, by {one.by}"
+            + (f" ({one.reason})" if one.reason else "")
+            for one in denials
+            if one.address is None or self.key(one.address) == address
         ]
         if address in self.crowded(now):
             most = self.terms.max_users_per_address

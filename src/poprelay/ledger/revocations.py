@@ -47,11 +47,6 @@ class Revocations:
         for scope in ((address, None), (None, user), (address, user), (None, None)):
             yield from self._by_scope.get(scope, {}).values()
 
-    def at(self, address: Address) -> Iterator[Revocation]:
-        """Those that concern every user at this (widened) address."""
-        for scope in ((address, None), (None, None)):
-            yield from self._by_scope.get(scope, {}).values()
-
     def ended(self, now: Instant, keep: float) -> list[str]:
         """The ids of those that need no keeping any more: older than `keep`, and their denial is over."""
         if now < self._next_end:

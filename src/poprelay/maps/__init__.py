@@ -55,6 +55,15 @@ class Readable(Protocol):
 
 
 @runtime_checkable
+class Watched(Protocol):
+    """A map that shows cheaply whether somebody else has touched it."""
+
+    def disturbed(self) -> bool:
+        """Whether it is gone, was replaced or changed since our last `keys` or `change`. Raises MapError."""
+        ...
+
+
+@runtime_checkable
 class Derived(Protocol):
     """A map from which a command makes what the MTA reads."""
 

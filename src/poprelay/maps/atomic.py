@@ -22,6 +22,15 @@ def temporary(name: str) -> str:
     return f".{name}.{os.getpid()}.new"
 
 
+def look(path: Path) -> tuple[int, ...] | None:
+    """What is another when somebody has replaced or changed the file or directory; None if it is missing."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def sweep(path: Path) -> None:
     """Remove what earlier processes left half prepared beside `path`."""
     leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new")

@@ -84,6 +84,11 @@ class LmdbMap:
                 how = "the file was replaced" if replaced else "another program changed it"
                 raise MapError(f"{self.name}: {how}", remedy="it is compared with the ledger again")
 
+    def disturbed(self) -> bool:
+        with self._explained():
+            environment = self._environment
+            return environment is not None and (not environment.is_current() or environment.disturbed())
+
     def holds(self, address: Address) -> bool:
         with self._explained():
             return look_up(self.path, address.encode() + _NUL, self._lock_wait) == self._value

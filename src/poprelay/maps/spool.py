@@ -56,6 +56,7 @@ class SpoolMap:
         self.name = f"spool {path}"
         self._form = form
         self._directory: int | None = None
+        self._seen: tuple[int, ...] | None = None
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
@@ -89,6 +90,7 @@ class SpoolMap:
                     elif is_canonical(entry.name) and not entry.is_dir(follow_symlinks=False):
                         plain = entry.is_file(follow_symlinks=False)
                         found.add(entry.name if plain else foreign(entry.name.encode()))
+            self._seen = atomic.look(self.path)
             return found
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
@@ -117,8 +119,13 @@ class SpoolMap:
                 touched = True
             if touched:
                 os.fsync(directory)
+            self._seen = atomic.look(self.path)
         if replaced:
             raise MapError(f"{self.name}: the directory was replaced", remedy="it is compared with the ledger again")
+
+    def disturbed(self) -> bool:
+        with explained(self.name, self.path):
+            return atomic.look(self.path) != self._seen
 
     def holds(self, address: Address) -> bool:
         with explained(self.name, self.path):

@@ -66,6 +66,7 @@ class TextMap:
         self._before, self._after = line_format.split("%i")
         self._steps = ((_Step(tuple(command)),) if command else ()) + tuple(commands)
         self._command_timeout = command_timeout
+        self._seen: tuple[int, ...] | None = None
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
 
@@ -96,7 +97,7 @@ class TextMap:
             if status is None:
                 self._publish(real, set(), set())
                 return set()
-            self._left = below
+            self._left, self._seen = below, atomic.look(real)
             return self._parse(below or b"")
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
@@ -115,6 +116,10 @@ class TextMap:
             raise MapError(
                 f"{self.name}: another program changed the lines below the marker", remedy="leave them to us"
             )
+
+    def disturbed(self) -> bool:
+        with explained(self.name, self.path):
+            return atomic.look(self._real()) != self._seen
 
     def holds(self, address: Address) -> bool:
         with explained(self.name, self.path):
@@ -172,7 +177,7 @@ class TextMap:
                     atomic.replace(real, above + MARKER.encode() + b"\n" + below, status)
                 except atomic.ChangedMeanwhileError:
                     continue
-            self._left = below
+            self._left, self._seen = below, atomic.look(real)
             return disturbed
         raise MapError(f"{self.name}: another program keeps changing it", remedy="find out which, and stop it")
 

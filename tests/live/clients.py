@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -36,6 +37,14 @@ class _Lines:
         """Close the connection, saying nothing."""
         self._reader.close()
         self._connection.close()
+
+    def secure(self) -> None:
+        """Begin TLS, whoever the server says it is."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._reader.close()
+        self._connection = context.wrap_socket(self._connection)
+        self._reader = self._connection.makefile("rb")
 
     def send(self, line: bytes) -> None:
         self._connection.sendall(line + b"\r\n")
@@ -77,11 +86,17 @@ class Smtp(_Lines):
 
 
 class Reader(_Lines):
-    """Someone who looks for mail."""
+    """Someone who looks for mail. `tls`: from the first byte on."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, tls: bool = False) -> None:
         super().__init__(connection)
+        if tls:
+            self.secure()
         self.line()
+
+    def start_tls(self) -> None:
+        """Ask for TLS in the session, and begin it."""
+        raise NotImplementedError
 
     def login(self, user: str, password: str) -> bool:
         """Log in, and stay; False if the server says no."""
@@ -94,6 +109,11 @@ class Reader(_Lines):
 
 class Pop3(Reader):
     """One POP3 session."""
+
+    def start_tls(self) -> None:
+        self.send(b"STLS")
+        assert (line := self.line()).startswith(b"+OK"), line
+        self.secure()
 
     def login(self, user: str, password: str) -> bool:
         self.send(b"USER " + user.encode())
@@ -108,11 +128,17 @@ class Pop3(Reader):
 
 
 class Imap(Reader):
-    """One IMAP session; names and passwords go as literals, so that they can be any bytes."""
+    """One IMAP session; a name that is no word goes as a literal, so that it can be any bytes."""
+
+    def start_tls(self) -> None:
+        self.send(b"t STARTTLS")
+        assert (line := self._done(b"t")).startswith(b"t OK"), line
+        self.secure()
 
     def login(self, user: str, password: str) -> bool:
-        name, word = user.encode(), password.encode()
-        self.send(b"a LOGIN {%d+}\r\n%b {%d+}\r\n%b" % (len(name), name, len(word), word))
+        name = user.encode()
+        said = name if name.isalnum() else b"{%d+}\r\n%b" % (len(name), name)
+        self.send(b"a LOGIN %b %b" % (said, password.encode()))
         return self._done(b"a").startswith(b"a OK")
 
     def logout(self) -> None:

@@ -8,9 +8,10 @@ from typing import Final
 
 from live.clients import OUTSIDE, Pop3, Smtp
 from live.daemon import Poprelay
-from live.dovecot import PASSWORD, Dovecot
+from live.dovecot import Dovecot
 from live.network import TRUSTED4, Network
 from live.postfix import Door, Postfix, asking
+from live.rooted import PASSWORD
 
 _SOCKETMAP: Final = "check_client_access socketmap:{}:relay"
 _POLICY: Final = "check_policy_service {}"

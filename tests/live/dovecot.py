@@ -1,4 +1,4 @@
-"""A private Dovecot, with the users that a test gives it, speaking POP3 and IMAP in clear."""
+"""A private Dovecot, with the users that a test gives it, speaking POP3 and IMAP in clear and by TLS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from live.network import free_ports, listening
 from live.packages import staged
+from live.rooted import PASSWORD, make_certificate
 from live.running import Running
 
 _CONFIG = """
@@ -15,7 +16,9 @@ base_dir = {place}/run
 protocols = imap pop3
 listen = *, ::
 {logging}
-ssl = no
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{certificate}
 disable_plaintext_auth = no
 auth_failure_delay = 0
 auth_verbose = yes
@@ -43,7 +46,7 @@ service imap-login {{
     port = {imap}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps}
   }}
 }}
 service pop3-login {{
@@ -51,14 +54,11 @@ service pop3-login {{
     port = {pop3}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {pop3s}
   }}
 }}
 """
 """No character of a user name is refused, so that hostile names reach the log; no penalty slows a test down."""
-
-PASSWORD: Final = "secret"
-"""Every user's."""
 
 HOSTILE: Final = "ann>, method=plain, rip=8.8.4.4, lip=9.9.9.9, mpid=1, session=<forged>"
 """A user that may exist: logged in or not, it looks like someone else's login."""
@@ -70,15 +70,16 @@ class Dovecot:
     def __init__(self, place: Path, users: Iterable[str], *, syslog: Path | None = None) -> None:
         place.mkdir()
         self.log = place / "dovecot.log"
-        pop3, imap = free_ports(2)
-        self.ports = {"pop3": pop3, "imap": imap}
+        self.ports = dict(zip(("pop3", "imap", "pop3s", "imaps"), free_ports(4), strict=True))
         for name in ("run", "mail"):
             (place / name).mkdir()
         (place / "mail").chmod(0o777)
         (place / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
         logging = f'log_path = {self.log}\nlog_timestamp = "%b %d %H:%M:%S "' if syslog is None else "log_path = syslog"
         config = place / "dovecot.conf"
-        config.write_text(_CONFIG.format(place=place, logging=logging, imap=imap, pop3=pop3))
+        config.write_text(
+            _CONFIG.format(place=place, logging=logging, certificate=make_certificate(place), **self.ports)
+        )
         command = staged("dovecot", "dovecot", "-F", "-c", config, syslog=syslog)
         self._running = Running("Dovecot", command, output=place / "printed")
         self._running.ready(lambda: all(map(listening, self.ports.values())))

@@ -28,6 +28,14 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "rsyslog": ("rsyslog",),
     "sendmail": ("sendmail-bin", "sendmail-cf", "m4"),
     "iproute2": ("iproute2",),
+    "systemd": ("systemd",),
+    "openssl": ("openssl",),
+    "courier": ("courier-imap", "courier-pop"),
+    "cyrus": ("cyrus-imapd", "cyrus-pop3d", "sasl2-bin"),
+    "popa3d": ("popa3d",),
+    "solid-pop3d": ("solid-pop3d",),
+    "perdition": ("perdition",),
+    "nginx": ("nginx", "libnginx-mod-mail"),
 }
 """Prefix and packages. One more server is one more line."""
 
@@ -53,15 +61,20 @@ def prefix(name: str) -> Path:
     return LIVE / name
 
 
-def staged(name: str, *command: str | Path, syslog: Path | None = None) -> list[str]:
+def staged(name: str, *command: str | Path, syslog: Path | None = None, root: Path | None = None) -> list[str]:
     """The command line that runs `command` with the packages of `name` laid over /usr, for it and its children.
 
     The process is `command` itself in the end (its pid is what the caller started), it gets SIGTERM when the caller
     dies (Postfix's master does not: it changes its user, which clears that), and `/dev/log` is the socket `syslog`, if
-    given. Nothing outside its own mount namespace sees any of this.
+    given. With a `root`, the packages' /etc, /run and /var are there too, what `root/etc` and so on hold lies over
+    them, and what is written there stays there; processes that leave their group then die with the first one, which is
+    not the command but waits for it. Nothing outside its own namespaces sees any of this.
     """
     stage = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "--propagation", "private"]
-    return [*stage, "sh", "-euc", _STAGE, "stage", str(prefix(name)), str(syslog or ""), *map(str, command)]
+    if root is not None:
+        stage += ["--pid", "--fork", "--kill-child", "--mount-proc"]
+    places = [str(prefix(name)), str(syslog or ""), str(root or "")]
+    return [*stage, "sh", "-euc", _STAGE, "stage", *places, *map(str, command)]
 
 
 _STAGE = """
@@ -72,7 +85,19 @@ if [ -n "$2" ]; then
     ln -s "$2" /media/log
     mount --rbind /media /dev
 fi
-shift 2
+if [ -n "$3" ]; then
+    for top in etc run var; do
+        mkdir -p "$3/$top" "$3/.work/$top"
+        below="/$top"
+        if [ -d "$1/$top" ]; then below="$1/$top:/$top"; fi
+        mount -t overlay overlay -o "lowerdir=$below,upperdir=$3/$top,workdir=$3/.work/$top" "/$top"
+    done
+    shift 3
+    "$@"
+    wait
+    exec sleep infinity
+fi
+shift 3
 exec "$@"
 """
 

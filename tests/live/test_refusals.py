@@ -11,8 +11,9 @@ import pytest
 
 from live.clients import Imap, Pop3, Smtp
 from live.doors import GRANTED, REFUSED, Site
-from live.dovecot import HOSTILE, PASSWORD, Dovecot
+from live.dovecot import HOSTILE, Dovecot
 from live.network import ANN4, BOB4, EVE4, GATEWAY4, SITE4, TRUSTED4, Loopback, Network
+from live.rooted import PASSWORD
 from live.running import until
 
 SUCCESS: Final = f"Login: user=<ann>, method=PLAIN, rip={ANN4}, lip={SITE4}, mpid=1, session=<forged>"

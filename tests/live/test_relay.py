@@ -10,8 +10,9 @@ import pytest
 
 from live.clients import LOCAL, Imap, Pop3, Reader
 from live.doors import DOORS, GRANTED, LMDB, POLICY, REFUSED, SOCKETMAP, Site
-from live.dovecot import PASSWORD, Dovecot
+from live.dovecot import Dovecot
 from live.network import ANN4, ANN6, BOB4
+from live.rooted import PASSWORD
 from live.running import until
 
 CLIENTS: Final[dict[str, type[Reader]]] = {"pop3": Pop3, "imap": Imap}

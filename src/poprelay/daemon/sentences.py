@@ -115,6 +115,8 @@ def _shown(networks: Iterable[Network]) -> list[str]:
 
 
 def _where(part: Configured) -> str:
+    if part.kind == "journal" and part.name == "journal":
+        return "the journal"
     where = part.spec.get("path") or part.spec.get("listen") or part.name
     return str(where)
 

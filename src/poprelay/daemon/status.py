@@ -57,7 +57,11 @@ def status_row(daemon: Daemon) -> Row:
         "maps": maps,
         "services": services,
         "crowded": crowded,
-        "warnings": [*daemon.config.warnings, *daemon.lookout.remarks],
+        "warnings": [
+            *daemon.config.warnings,
+            *daemon.lookout.remarks,
+            *(f"source {one['name']}: {remark}" for one in sources for remark in one.get("remarks", ())),
+        ],
     }
     row["problems"] = _problems(row, daemon)
     return row

@@ -45,7 +45,7 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
     """Close every grant in the scope, and keep the order."""
     address, user = revocation.address, revocation.user
     reason = "wiped" if address is None and user is None else "revoked"
-    if revocation.reason:
+    if revocation.reason not in ("", reason):
         reason += f": {revocation.reason}"
     for cell in overlay.over(None if address is None else overlay.state.key(address), user):
         end = overlay.outlook.ends(cell)

@@ -57,6 +57,7 @@ class Observable(Protocol):
 
 KINDS: Final[dict[str, str]] = {
     "file": "poprelay.sources.file:FileSource",
+    "journal": "poprelay.sources.journal:JournalSource",
     "stdin": "poprelay.sources.stdin:StdinSource",
 }
 """The built-in kinds: name in the config, and the class. Others come by the entry point `poprelay.sources`."""

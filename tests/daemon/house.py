@@ -65,6 +65,11 @@ class House:
         found: dict[str, Any] = next(part for part in self.status()[role] if part["name"] == name)
         return found
 
+    def say(self, message: str) -> None:
+        """What Dovecot logs now."""
+        with self.log.open("a") as log:
+            log.write(f"{datetime.now():%b %e %H:%M:%S} mx dovecot: {message}\n")
+
     def login(self, address: str, user: str = "ann", *, log: Path | None = None) -> None:
         line = (
             f"imap-login: Login: user=<{user}>, method=PLAIN, rip={address}, lip=1.1.1.1, mpid=1, session=<{address}>"

@@ -32,6 +32,8 @@ ROOT = os.geteuid() == 0
 class House:
     """A keeper in a house without maps, about which all is well."""
 
+    observe = False
+
     def __init__(self, keeper: Keeper, path: Path) -> None:
         self.keeper = keeper
         self.ledger_path = path / "none.db"
@@ -186,6 +188,24 @@ async def test_too_many_connections_are_told_so_and_those_before_are_served(
     for connection in early:
         assert await asyncio.to_thread(list, ask(connection, "list", {}, wait=5)) == []
     assert await asyncio.to_thread(rows, place, "list") == []
+
+
+async def test_those_who_may_only_read_cannot_keep_out_those_who_may_write(
+    serve: Any, place: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", 2)
+    server = await serve()
+    for who, refused in ((("eve", False), True), (("root", True), False)):
+        monkeypatch.setattr(server, "_peer", lambda _, who=who: who)
+        early = [connect(place / "c") for _ in range(2)]
+        await eventually(lambda: [*server._open.values()].count(who) == 2)  # noqa: B023 - it is awaited here
+        if refused:
+            with pytest.raises(Refused, match="too many"):
+                await asyncio.to_thread(rows, place, "list")
+        else:
+            assert await asyncio.to_thread(rows, place, "list") == []
+        for connection in early:
+            connection.close()
 
 
 async def test_a_watch_shows_changes_and_ends_when_the_peer_goes(

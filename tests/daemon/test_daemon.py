@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,47 @@ def test_sockets_that_systemd_opened_are_used_and_left_to_it(house: House) -> No
         assert inodes == [(house.place / "s").stat().st_ino, (house.poprelay.place / "control").stat().st_ino]
 
 
+def test_under_observation_what_was_published_before_still_ends_and_nothing_is_added(house: House) -> None:
+    def brief(*parts: str) -> str:
+        return house.settings(*parts).replace('"30m"', '"4s"')
+
+    house.poprelay.configure(brief(TEXT_MAP))
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.in_text() == {"9.9.9.9"})
+    assert house.poprelay.stop() == 0
+    house.poprelay.configure(brief(TEXT_MAP, SPOOL_MAP))
+    house.start("--observe")
+    house.login("8.8.4.4")
+    until(lambda: "8.8.4.4" in house.listed())
+    (answer,) = house.ask("explain", address="8.8.4.4")
+    assert answer["answer"] == "no"
+    assert "only observes" in " ".join(answer["why"])
+    assert house.in_text() <= {"9.9.9.9"}
+    until(lambda: house.in_text() == set(), seconds=8)
+    assert not (house.place / "spool").exists()
+
+
+def test_without_a_daemon_an_open_session_soon_holds_nothing(house: House) -> None:
+    house.poprelay.configure(house.settings(TEXT_MAP).replace('"30m"', '"2s"'))
+    house.start()
+    house.say("imap-login: Login: user=<bob>, method=PLAIN, rip=8.8.4.4, lip=9.9.9.1, session=<b>")
+    house.say("imap(bob)<1><b>: Disconnected: Logged out in=1 out=2")
+    house.say("imap-login: Login: user=<ann>, method=PLAIN, rip=9.9.9.9, lip=9.9.9.1, session=<a>")
+    until(lambda: house.in_text() == {"9.9.9.9"}, seconds=8)
+    assert house.listed() == {"9.9.9.9"}
+    assert house.poprelay.stop() == 0
+    time.sleep(2)
+    assert house.poprelay.run("cleanup").exit == 0
+    assert house.in_text() == {"9.9.9.9"}, "a restart cuts nobody off"
+    lock = house.poprelay.place / "ledger.db.lock"
+    os.utime(lock, (lock.stat().st_atime, time.time() - 120))
+    assert house.poprelay.run("cleanup").exit == 0
+    assert house.in_text() == set(), "but who knows what was logged since"
+    house.start()
+    until(lambda: house.in_text() == {"9.9.9.9"})
+
+
 def test_a_map_that_somebody_removes_is_back_at_once(house: House) -> None:
     house.start()
     house.login("9.9.9.9")
@@ -165,8 +207,9 @@ def test_a_damaged_ledger_is_set_aside_and_what_stands_in_the_logs_does_not_come
     ledger.write_bytes(b"this is no ledger" * 1000)
     house.login("8.8.4.4")
     house.start()
-    (problem,) = house.status()["problems"]
+    problem, lost = house.status()["problems"]
     assert "was damaged and is set aside as" in problem
+    assert "without a position begins at its end" in lost
     assert Path(house.status()["ledger"]["set_aside"]).read_bytes().startswith(b"this is no ledger")
     assert house.listed() == set()
     assert house.in_text() == set()

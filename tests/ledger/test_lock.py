@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,18 @@ def test_nobody_else_may_open_the_lock(tmp_path: Path) -> None:
 def test_a_missing_directory_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="must exist"):
         acquire(tmp_path / "none" / "ledger.db")
+
+
+def test_who_holds_it_next_learns_when_a_daemon_last_did(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with acquire(path) as lock:
+        lock.beat()
+    long_ago = (tmp_path / "ledger.db.lock").stat().st_mtime - 1000
+    os.utime(tmp_path / "ledger.db.lock", (long_ago, long_ago))
+    for _ in range(2):
+        with acquire(path) as lock:
+            assert lock.last_beat == long_ago, "one who only takes it leaves that as it is"
+    with acquire(path) as lock:
+        lock.beat()
+    with acquire(path) as lock:
+        assert lock.last_beat > long_ago + 900

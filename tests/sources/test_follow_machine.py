@@ -203,7 +203,7 @@ class Following(RuleBasedStateMachine):
         if kept is None:
             return False
         return (kept.copy_of or (0, 0))[1] == inode or (
-            kept.inode == inode and (kept.offset > 0 or kept.partial != b"")
+            kept.inode == inode and kept.offset > 0
         )
 
     def write(self, path: Path, content: bytes) -> None:

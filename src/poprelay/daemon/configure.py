@@ -10,12 +10,12 @@ import msgspec
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.config.load import Document, read_document
-from poprelay.config.problem import nearest
+from poprelay.config.problem import Problem
 from poprelay.config.section import Section
 from poprelay.config.settings import Settings, read_settings
 from poprelay.daemon.crosschecks import check_together, doubts
 from poprelay.daemon.kinds import Role, find_kind
-from poprelay.daemon.ownagents import read_agents
+from poprelay.daemon.ownagents import OwnAgents, read_agents
 from poprelay.daemon.sentences import sentences
 from poprelay.errors import AgentError, UnknownKind
 
@@ -42,6 +42,8 @@ class Config(msgspec.Struct, frozen=True):
     maps: tuple[Configured, ...]
     services: tuple[Configured, ...]
     warnings: tuple[str, ...] = ()
+    agent_doubts: tuple[Problem, ...] = ()
+    """What is doubtful about the operator's own agents."""
 
     def sentences(self) -> list[str]:
         """What it would do, in sentences, for `poprelay check`."""
@@ -66,6 +68,7 @@ def build_config(document: Document) -> Config:
         sources=_parts(root, "source", own),
         maps=_parts(root, "map", own),
         services=_parts(root, "service", own),
+        agent_doubts=tuple(own.doubts),
     )
     check_together(root, config)
     root.finish()
@@ -84,19 +87,22 @@ def default_config() -> Config:
 
 
 def read_own_agents(path: Path) -> dict[str, Agent]:
-    """Only the operator's own agents, `[[agents]]`, by name. Raises ConfigError with every mistake in these."""
+    """Only the operator's own agents, by name: `[[agents]]`, and those of `agents_directory`.
+
+    Raises ConfigError with every mistake in these.
+    """
     document = read_document(path)
     found = read_agents(document.root)
     document.check()
-    return {name: agent for name, agent in found.items() if agent is not None}
+    return {name: agent for name, agent in found.agents.items() if agent is not None}
 
 
-def _parts(root: Section, role: Role, own: dict[str, Agent | None]) -> tuple[Configured, ...]:
+def _parts(root: Section, role: Role, own: OwnAgents) -> tuple[Configured, ...]:
     parts = (_part(section, number, role, own) for number, section in enumerate(root.tables(f"{role}s")))
     return tuple(part for part in parts if part is not None)
 
 
-def _part(section: Section, number: int, role: Role, own: dict[str, Agent | None]) -> Configured | None:
+def _part(section: Section, number: int, role: Role, own: OwnAgents) -> Configured | None:
     name = section.text("kind")
     agents = _agents(section, own) if role == "source" else ()
     if not name:
@@ -115,15 +121,14 @@ def _part(section: Section, number: int, role: Role, own: dict[str, Agent | None
     return Configured(role, number, name, built.name, spec, built, agents)
 
 
-def _agents(section: Section, own: dict[str, Agent | None]) -> tuple[Agent, ...]:
+def _agents(section: Section, own: OwnAgents) -> tuple[Agent, ...]:
     """The agents that a source names. One of the operator's own that is wrong is left out: it has been reported."""
     found: list[Agent] = []
     for number, name in section.numbered("agents", once=True):
-        known = (*own, *catalog.names())
         try:
-            agent = own[name] if name in own else catalog.find(name)
+            agent = own.find(name)
         except AgentError as error:
-            remedy = error.remedy if name in known else nearest(name, known)
+            remedy = error.remedy if name in own.names else own.remedy(name)
             section.refuse("agents", error.message, remedy, number=number)
         else:
             found += [agent] if agent is not None else []

@@ -2,7 +2,8 @@
 
 Request:   {"operation": "list", "arguments": {"user": "ann"}}
 Reply:     {"row": {...}} for each row, then {"exit": 0}; or {"error": "one sentence", "exit": 77}
-Limits:    one request a connection, 64 KiB, sent within 10 seconds; each row taken within 30; 64 connections at a time.
+Limits:    one request a connection, 64 KiB, sent within 10 seconds; each row taken within 30; 64 connections at a time,
+           16 of one user; those who may write have their own 64
            The asking side may close its sending half; only a `watch` takes that as its end
 Security:  whoever may open the socket may read; only root, the daemon's own user and the listed users may write, judged
            by the kernel's word on the peer (SO_PEERCRED, unix(7)), and where there is none, nobody
@@ -30,6 +31,7 @@ LONGEST_REQUEST = 64 * 1024
 REQUEST_WITHIN = 10.0
 ROW_TAKEN_WITHIN = 30.0
 MOST_CONNECTIONS = 64
+MOST_OF_ONE = 16
 
 
 class ControlServer:
@@ -39,7 +41,8 @@ class ControlServer:
         self._house = house
         self._writers = frozenset(writers)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], tuple[str, bool]] = {}
+        """Who asks, and whether they may write."""
 
     async def start(self, sock: socket.socket) -> None:
         """Answer on a listening unix socket."""
@@ -56,17 +59,22 @@ class ControlServer:
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
+        self._open[task] = who = self._peer(writer)
         try:
-            if len(self._open) > MOST_CONNECTIONS:
+            if self._is_crowded(*who):
                 await _send(writer, {"error": "too many commands at once; ask again", "exit": 1})
             else:
                 await self._answer(reader, writer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             log.debug("command went away")
         finally:
-            self._open.discard(task)
+            del self._open[task]
             writer.close()
+
+    def _is_crowded(self, by: str, may_write: bool) -> bool:
+        """Whether this is one too many: nobody who may only read can keep others from writing."""
+        alike = [name for name, writes in self._open.values() if writes == may_write]
+        return len(alike) > MOST_CONNECTIONS or (not may_write and alike.count(by) > MOST_OF_ONE)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -104,9 +104,8 @@ def _check_names(root: Section, parts: tuple[Configured, ...]) -> None:
 
 def doubts(path: Path, document: Document, config: Config) -> list[str]:
     """What is allowed but hardly meant, each as a sentence with its place, in the order of the file."""
-    found = [
-        Problem(*each) for each in (*_about_rules(config), *_about_agents(document, config), *_about_doors(config))
-    ]
+    about = (*_about_rules(config), *_about_agents(document, config), *_about_doors(config))
+    found = [*(Problem(*each) for each in about), *config.agent_doubts]
     told = [document.sentence(each) for each in sorted(found, key=lambda each: document.place(each.path))]
     try:
         mode = path.stat().st_mode

@@ -25,9 +25,15 @@ from poprelay.daemon.surroundings import look_around
 from poprelay.errors import NoDaemon, NotPermitted
 from poprelay.model import Address
 
+AWAY = 60.0
+"""Seconds without a daemon after which an open session holds no grant: its logout may stand in lines that nobody read.
+"""
+
 
 class Offline:
     """A house without a daemon: the ledger, and for an operation that writes, the maps."""
+
+    observe = False
 
     def __init__(self, config: Config, keeper: Keeper) -> None:
         self.ledger_path = config.settings.ledger.path
@@ -64,6 +70,8 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         )
     clock = Clock()
     storage = Storage(config.settings, clock)
+    # A daemon that is only being started again must not cut off those whose sessions are open.
+    storage.ledger.trusts_sessions = clock.now() - storage.last_beat < AWAY
     keeper = Keeper(storage.ledger, storage.writer, clock)
     parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
     try:

@@ -42,6 +42,11 @@ class House(Protocol):
     def keeper(self) -> Keeper: ...
 
     @property
+    def observe(self) -> bool:
+        """Whether no MTA is told anything."""
+        ...
+
+    @property
     def ledger_path(self) -> Path: ...
 
     def status(self) -> Row:
@@ -216,6 +221,9 @@ async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, Non
             why.append(reason)
         case Absent():
             why.append("it has no live grant")
+    if house.observe and answer == "yes":
+        answer, code = "no", 1
+        why.append("it has a live grant, but this daemon only observes (run --observe): no MTA is told")
     refusal = ledger.rules.sentence(key)
     if refusal:
         why.append(refusal)

@@ -24,8 +24,9 @@ Role: TypeAlias = Literal["source", "map", "service"]
 
 
 class Parts:
-    """What runs, by role and name. With `observe` nothing is published: no map is written, no service listens.
-    Without `adds`, maps only lose addresses."""
+    """What runs, by role and name. With `observe` nothing is published: no service listens, and of the maps only those
+    that we have written before are kept, so that what is in them still ends. Without `adds`, maps only lose addresses.
+    """
 
     def __init__(
         self,
@@ -54,7 +55,9 @@ class Parts:
         A map whose file it does not name any more is emptied, for nobody would take anything out of it again.
         """
         wanted: list[tuple[Role, Configured]] = []
-        if not self._observe:
+        if self._observe:
+            wanted += [("map", part) for part in config.maps if self._keeper.positions.get(remembrance(part)[0])]
+        else:
             wanted += [("map", part) for part in config.maps]
             wanted += [("service", part) for part in config.services]
         paths = {path_of(part) for part in config.maps}
@@ -128,7 +131,8 @@ class Parts:
             follower = self.followers[part.name] = Follower(part.object, self._keeper, at_end=self._at_end)
             self._supervisor.start(name, lambda: follower.run(well))
         elif role == "map":
-            publisher = Publisher(part.object, self._keeper.ledger, self._keeper.clock.now, adds=self._adds)
+            adds = self._adds and not self._observe
+            publisher = Publisher(part.object, self._keeper.ledger, self._keeper.clock.now, adds=adds)
             self.publishers[part.name] = publisher
             self._keeper.publishers.append(publisher)
             self._keeper.note(*remembrance(part))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class Reading:
     """A house without a daemon: a ledger as it was on disk, and maps to look at."""
 
+    observe = False
+
     def __init__(self, settings: Settings, maps: Sequence[Map], ledger: Ledger, clock: Clock) -> None:
         self.ledger_path = settings.ledger.path
         self.ledger = ledger

@@ -77,6 +77,9 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
         problems.append(f"the ledger's file is damaged, and is set aside at the next start: {daemon.storage.damage}")
     if row["ledger"]["set_aside"]:
         problems.append(f"the ledger was damaged and is set aside as {row['ledger']['set_aside']}; it began empty")
+    if daemon.storage.lost_until is not None:
+        until = rfc3339(daemon.storage.lost_until)
+        problems.append(f"the ledger was lost: until {until} a source without a position begins at its end")
     for role in ("source", "map", "service"):
         for part in row[f"{role}s"]:
             if part["error"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import structlog
 
@@ -10,6 +11,7 @@ from poprelay.clock import Clock
 from poprelay.config.settings import LedgerSettings, Settings
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.errors import StoreDamaged
+from poprelay.ledger.closing import kept
 from poprelay.ledger.damage import check_whole
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.lock import acquire
@@ -29,6 +31,7 @@ class Storage:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """Raises AlreadyRunning or StoreError. A damaged file is set aside, and an empty ledger begun."""
         self.settings: LedgerSettings = settings.ledger
+        self._clock = clock
         self.damage = ""
         """What the check of the whole file found; '' for nothing."""
         self._lock = acquire(self.settings.path)
@@ -52,8 +55,24 @@ class Storage:
 
     @property
     def begins_at_end(self) -> bool:
-        """Whether a source without a position begins at its end: a ledger, and what was revoked in it, was lost."""
-        return self._store.lost_at is not None
+        """Whether a source without a position begins at its end: a ledger, and what was revoked in it, was lost, so
+        lately that a login from before could still count."""
+        return self.lost_until is not None
+
+    @property
+    def lost_until(self) -> Instant | None:
+        """Until when that is so; None if it is not."""
+        until = -math.inf if self._store.lost_at is None else self._store.lost_at + kept(self.ledger.terms)
+        return until if until > self._clock.now() else None
+
+    @property
+    def last_beat(self) -> Instant:
+        """When a daemon last held this ledger, before we did."""
+        return self._lock.last_beat
+
+    def beat(self) -> None:
+        """Leave word that a daemon holds this ledger now."""
+        self._lock.beat()
 
     async def check(self) -> None:
         """After an unclean stop: read the whole file in the background, and remember what was found."""

@@ -24,10 +24,17 @@ EXPIRE_MOST = 5_000
 class Ticker:
     """Wakes when a grant ends, and at least once a second."""
 
-    def __init__(self, keeper: Keeper, lookout: Lookout, prune: Callable[[Instant], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        lookout: Lookout,
+        prune: Callable[[Instant], Awaitable[None]],
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._keeper = keeper
         self._lookout = lookout
         self._prune = prune
+        self._beat = beat
         self._chores: dict[str, asyncio.Task[None]] = {}
         self._next_look = 0.0
         self._next_prune = 0.0
@@ -51,6 +58,7 @@ class Ticker:
         end = keeper.ledger.next_end()
         if end is not None and end <= now:
             keeper.shut(lambda draft: draft.expire(EXPIRE_MOST))
+        self._beat()
         mono = clock.monotonic()
         self._chore("flush", keeper.flush)
         for publisher in keeper.publishers:

@@ -41,6 +41,8 @@ class Ledger:
         self.unavailable: str | None = None
         """While set: why an address without a plainly live grant is answered 'cannot tell'. A grant that only an open
         session holds is not plainly live: its logout may stand in lines that are not yet read."""
+        self.trusts_sessions = True
+        """Whether an open session holds its grant. Where nobody has read the log for long, it may be over."""
         self._state = State(terms, rules)
         self._book = self._state.book
         self._places = self._book.places
@@ -114,19 +116,18 @@ class Ledger:
 
     def grants(self, now: Instant) -> Iterator[Grant]:
         """Every live grant; take them all before anything else happens."""
-        live = self._book.holding.live
-        return (cell.grant for cell in self._book if live(cell, now))
+        return (cell.grant for cell in self._book if self._live(cell, now))
 
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
-        holding = self._book.holding
-        cells = [cell for cell in self._book.at(address) if holding.live(cell, now)]
+        ends = self._book.holding.ends if self.trusts_sessions else _end_of_period
+        cells = [cell for cell in self._book.at(address) if self._live(cell, now)]
         if not cells:
             return None
         return (
             tuple(sorted({cell.grant.user for cell in cells})),
             max(cell.grant.last_login for cell in cells),
-            max(map(holding.ends, cells)),
+            max(map(ends, cells)),
         )
 
     def __len__(self) -> int:
@@ -178,5 +179,12 @@ class Ledger:
         """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
         return flight.accept(draft.overlay)
 
+    def _live(self, cell: Cell, now: Instant) -> bool:
+        return plainly_live(cell.grant, now) or (self.trusts_sessions and self._book.holding.live(cell, now))
+
     def _held(self, cell: Cell, now: Instant) -> bool:
         return self.unavailable is None and self._book.holding.live(cell, now)
+
+
+def _end_of_period(cell: Cell) -> Instant:
+    return cell.grant.until

@@ -16,13 +16,21 @@ from typing import Self
 
 from poprelay.errors import AlreadyRunning, StoreError
 from poprelay.ledger.files import beside, create_private
+from poprelay.model import Instant
 
 
 class Lock:
     """One ledger, held by this process until `release`."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, last_beat: Instant) -> None:
         self._descriptor = descriptor
+        self.last_beat = last_beat
+        """When the last one who held it last said `beat`, or the lock's file was made."""
+
+    def beat(self) -> None:
+        """Leave word of now, for who holds it next: the file's modification time."""
+        with contextlib.suppress(OSError):
+            os.utime(self._descriptor)
 
     def release(self) -> None:
         """Let go; a second call does nothing."""
@@ -67,10 +75,12 @@ def acquire(path: Path) -> Lock:
             pid=int(pid) if pid.isdigit() else None,
             path=str(path),
         ) from None
+    status = os.fstat(descriptor)
     with contextlib.suppress(OSError):  # the number is only for people; a full disk must not keep the lock from us
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return Lock(descriptor)
+        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return Lock(descriptor, status.st_mtime)
 
 
 def _open(file: Path) -> int:

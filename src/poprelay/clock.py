@@ -17,7 +17,7 @@ class Clock:
     """The wall clock, and whether it has been set back since the last look."""
 
     def __init__(self) -> None:
-        self._offset = self._measure()
+        self._highest = self._measure()
 
     def now(self) -> Instant:
         """Seconds since the epoch, UTC."""
@@ -28,10 +28,11 @@ class Clock:
         return time.monotonic()
 
     def stepped_back(self) -> bool:
-        """True once after the wall clock was set back by more than `STEP` seconds, judged by the monotonic clock."""
+        """True once after the wall clock was set back by more than `STEP` seconds, in one step or in several, judged
+        by the monotonic clock."""
         offset = self._measure()
-        back = offset < self._offset - STEP
-        self._offset = offset
+        back = offset < self._highest - STEP
+        self._highest = offset if back else max(offset, self._highest)
         return back
 
     @staticmethod

@@ -8,6 +8,7 @@
     ├── Refused          the rules forbid what was asked                           exit 1
     ├── NotPermitted     this user may not ask that                                exit 77
     ├── NoDaemon         the command needs a running daemon                        exit 3
+    ├── DaemonBroke      the daemon met a bug of ours while it answered            exit 70
     ├── AlreadyRunning   another daemon holds this ledger                          exit 1
     ├── SourceError      a source cannot be read now; the supervisor retries       exit 1
     ├── MapError         a map cannot be written now; the supervisor retries       exit 1
@@ -72,6 +73,12 @@ class NotPermitted(PoprelayError):
 
 class NoDaemon(PoprelayError):
     exit_code = 3
+
+
+class DaemonBroke(PoprelayError):
+    """The daemon met a bug of ours while it answered; its log has more."""
+
+    exit_code = 70
 
 
 class AlreadyRunning(PoprelayError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poprelay.errors import AlreadyRunning, StoreError
+from poprelay.errors import AlreadyRunning, NotPermitted, StoreError
 from poprelay.ledger.lock import acquire
 
 HOLD = """
@@ -87,3 +87,12 @@ def test_who_holds_it_next_learns_when_a_daemon_last_did(tmp_path: Path) -> None
         lock.beat()
     with acquire(path) as lock:
         assert lock.last_beat > long_ago + 900
+
+
+def test_who_may_not_write_there_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("poprelay.ledger.lock._open", refuse)
+    with pytest.raises(NotPermitted, match="may not write the ledger"):
+        acquire(tmp_path / "ledger.db")

@@ -29,5 +29,5 @@ def command(
     if as_json:
         for row in rows:
             print_json(row)
-    else:
-        print_table(COLUMNS, rows, now=time.time(), empty="nothing has changed")
+    elif print_table(COLUMNS, rows, now=time.time(), empty="nothing has changed") == limit:
+        click.echo(f"these are the newest {limit}; for more, say --limit", err=True)

@@ -104,6 +104,12 @@ def run(arguments: list[str], command: click.Command | None = None, name: str = 
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        if os.environ.get("POPRELAY_DEBUG"):
+            raise
+        _complain(f"the system refuses: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output would fail once more at exit
+        return 1
     except Exception as error:
         if os.environ.get("POPRELAY_DEBUG"):
             raise

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from poprelay.errors import NoDaemon, NotPermitted, PoprelayError, Refused
+from poprelay.errors import DaemonBroke, NoDaemon, NotPermitted, PoprelayError, Refused
 
 ANSWER_WITHIN = 30.0
 """Seconds to wait for the next row of an answer; `watch` waits for ever."""
 
-_ERRORS: dict[int, type[PoprelayError]] = {kind.exit_code: kind for kind in (Refused, NotPermitted, NoDaemon)}
+_ERRORS: dict[int, type[PoprelayError]] = {
+    kind.exit_code: kind for kind in (Refused, NotPermitted, NoDaemon, DaemonBroke)
+}
 
 
 class Answer:

@@ -219,6 +219,8 @@ class Daemon:
 
     async def _stand(self, config: Config) -> None:
         standing = [(one.address, one.user, one.reason) for one in config.settings.standing]
+        if not standing and not self.keeper.ledger.has_standing:
+            return
         await self.keeper.open(lambda draft: draft.stand(standing))
 
     async def _catch_up(self) -> None:

@@ -31,6 +31,8 @@ BREATH = 500
 """Rows made before others get a turn."""
 PATIENCE = 5.0
 """Seconds to wait for the store, and for the maps, before saying that they are not done yet."""
+LONGEST = 3650 * 86_400.0
+"""Seconds that an order may last."""
 MOST_WAITING = 10_000
 """Changes that may wait for a `watch` that reads slowly."""
 
@@ -227,7 +229,8 @@ async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, Non
     refusal = ledger.rules.sentence(key)
     if refusal:
         why.append(refusal)
-    why.extend(ledger.denials(address, keeper.clock.now()))
+    denials = ledger.denials(address, keeper.clock.now())
+    why.extend(f"a login would open nothing: {denial}" if rows else denial for denial in denials)
     yield {
         "address": address,
         "key": key,
@@ -352,4 +355,6 @@ def _span(option: str, text: str | None) -> float | None:
     span = parse_span(text)
     if not span:
         raise Refused(f"--{option} {text!r} is not a span", remedy="write it like 30m, 24h or 7d")
+    if span > LONGEST:
+        raise Refused(f"--{option} {text!r} is over ten years", remedy="what is to last belongs into the config")
     return span

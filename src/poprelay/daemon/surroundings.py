@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from poprelay.errors import PoprelayError
 from poprelay.ledger.rules import Surroundings
 from poprelay.mta.host import gateways, own_addresses
 from poprelay.mta.postfix import trusted_networks
@@ -20,11 +21,21 @@ class Lookout:
 
     def __init__(self, *, ask_mta: bool) -> None:
         self.remarks: tuple[str, ...] = ()
+        self._last: Surroundings | None = None
         self.ask_mta = ask_mta
 
     async def look(self) -> Surroundings:
-        """The surroundings as they are now. What cannot be read becomes a remark that `status` shows."""
-        found, remarks = await asyncio.to_thread(look_around, ask_mta=self.ask_mta)
+        """The surroundings as they are now. What cannot be read becomes a remark that `status` shows.
+
+        Raises PoprelayError if nothing was ever known of them: without that, nothing may open.
+        """
+        try:
+            found, remarks = await asyncio.to_thread(look_around, ask_mta=self.ask_mta)
+        except OSError as error:
+            if self._last is None:
+                raise PoprelayError(f"this host's own addresses cannot be read: {error.strerror or error}") from error
+            found, remarks = self._last, (f"this host's own addresses cannot be read now: {error.strerror or error}",)
+        self._last = found
         for remark in remarks:
             if remark not in self.remarks:
                 log.warning("surroundings", remark=remark)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from poprelay.errors import AlreadyRunning, StoreError
+from poprelay.errors import AlreadyRunning, NotPermitted, StoreError
 from poprelay.ledger.files import beside, create_private
 from poprelay.model import Instant
 
@@ -50,11 +50,17 @@ class Lock:
 def acquire(path: Path) -> Lock:
     """Hold the ledger at `path`, without waiting.
 
-    Raises AlreadyRunning if another process holds it, and StoreError if the lock's file cannot be opened.
+    Raises AlreadyRunning if another process holds it, NotPermitted, and StoreError if the lock's file cannot be opened.
     """
     file = beside(path.resolve(), ".lock")
     try:
         descriptor = _open(file)
+    except PermissionError as error:
+        raise NotPermitted(
+            f"this user may not write the ledger {path}",
+            remedy="run as root or as the user that it belongs to",
+            path=str(file),
+        ) from error
     except OSError as error:
         raise StoreError(
             f"cannot open {file}: {error.strerror}",

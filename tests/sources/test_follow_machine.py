@@ -202,9 +202,7 @@ class Following(RuleBasedStateMachine):
         kept, inode = Position.decode(self.position).current, self.path.stat().st_ino
         if kept is None:
             return False
-        return (kept.copy_of or (0, 0))[1] == inode or (
-            kept.inode == inode and kept.offset > 0
-        )
+        return (kept.copy_of or (0, 0))[1] == inode or (kept.inode == inode and kept.offset > 0)
 
     def write(self, path: Path, content: bytes) -> None:
         with path.open("ab") as log:

@@ -99,6 +99,12 @@ def test_a_journal_message_of_bytes_is_those_bytes() -> None:
     assert header.message == b"j\xf6"
 
 
+def test_a_journal_message_that_was_too_long_to_show_is_empty() -> None:
+    header = split(journal(MESSAGE="null"))
+    assert header is not None
+    assert header.message == b""
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -106,6 +112,11 @@ def test_a_journal_message_of_bytes_is_those_bytes() -> None:
         journal(MESSAGE="[300]"),
         journal(SYSLOG_IDENTIFIER='["dovecot","imapd"]'),
         journal(__REALTIME_TIMESTAMP='"soon"'),
+        journal(__REALTIME_TIMESTAMP='"' + "9" * 400 + '"'),
+        journal(MESSAGE='["one","two"]'),
+        journal(MESSAGE="[[106],[246]]"),
+        journal(MESSAGE="7"),
+        journal(_PID='["1","2"]'),
         b'{"MESSAGE":"x"}',
         b'{"A":' + b"[" * 60000,
         b"{",
@@ -138,6 +149,10 @@ def test_no_bytes_make_it_fail(line: bytes) -> None:
         b"<22>1 " + ISO + b" mx imapd - - " + b"[a]" * 20000,
         b"<22>1 " + ISO + b' mx imapd - - [a b="' + b"\\\\" * 30000,
         b'{"MESSAGE":' + b"[1," * 20000,
+        b'"a"\t' * 20000,
+        b'"' + b"A" * 65536,
+        b"2026-10-01T08:20:00.000Z," + b"," * 65536,
+        b"Mon 2026-11-23 12:18:10 UTC " + b"a.b " * 16384,
     ],
 )
 def test_a_hostile_line_takes_linear_time(line: bytes) -> None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.errors import AgentError
-from poprelay.scan.needles import derived, needles
+from poprelay.scan import Scanner
+from poprelay.scan.needles import LIMIT, derived, fewest, needles
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,36 @@ def test_given_needles_take_the_place_of_found_ones() -> None:
         login_needles = ("d: ",)
 
     assert needles(Given()) == ((b"d: ",), ())
+
+
+def test_all_built_in_agents_together_need_few_needles() -> None:
+    agents = [catalog.find(name) for name in catalog.BUILTIN]
+    assert len(Scanner(agents, source="log", near_misses=True).needles) <= LIMIT
+
+
+def test_a_needle_that_contains_another_is_left_out_and_nothing_is_lost() -> None:
+    assert fewest([b"user logged in", b"logged in", b"in", b"in", b"out"]) == (b"in", b"out")
+    long = Agent(name="long", program="d", login=r"now logged in: (?P<user>\w+) (?P<address>\S+)$")
+    short = Agent(name="short", program="d", login=r"gged in: (?P<user>\w+) (?P<address>\S+)$")
+    on = Scanner([long, short], source="log")
+    assert b"gged in: " in on.needles
+    assert len(on.needles) == 2  # and that of a journal's bytes
+    block = b"Nov 23 12:18:06 mx d: now logged in: ann 192.0.2.7\nNov 23 12:18:06 mx d: gged in: bob 192.0.2.7\n" * 2
+    assert [event.agent for event in on.scan(block, now=2e9, horizon=2e9).events] == ["long", "short"] * 2
+
+
+def test_an_agent_that_joins_lines_is_found_by_its_programs() -> None:
+    class Joining(Agent):
+        name = "joining"
+        program = ("popd", "*/popd")
+        connect = r"from (?P<address>\S+)$"
+        login = r"ok (?P<user>\S+)$"
+
+    assert needles(Joining()) == ((b"popd", b"/popd"), ())
+
+
+def test_an_agent_that_reads_rows_sees_their_names() -> None:
+    assert b"#Fields:" in needles(catalog.find("exchange"))[0]
 
 
 words = st.sampled_from(

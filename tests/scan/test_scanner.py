@@ -81,6 +81,19 @@ def test_the_program_must_be_exactly_the_agents() -> None:
     assert users(scanner(renamed), block) == ["ann"]
 
 
+def test_a_program_with_a_star_is_any_prefix_before_the_last_slash() -> None:
+    ours = Agent(
+        name="ours",
+        program=("*/imap", "*/pop3", "plain"),
+        login=r"welcome (?P<user>\w+) at (?P<address>\S+)$",
+        service={"imap": "imap", "pop3": "pop3", "plain": "imap"},
+    )
+    tags = ("cyrus/imap[7]", "a/b/pop3", "plain", "/imap", "imap", "x/imaps", "x/imap/y", "x/plain", "*/imap")
+    block = b"".join(f"Nov 23 12:18:06 mx {tag}: welcome ann at 192.0.2.7\n".encode() for tag in tags) * 2
+    events = scanner(ours).scan(block, now=NOW, horizon=NOW).events
+    assert [event.service for event in events] == ["imap", "pop3", "imap", "imap"] * 2
+
+
 def test_only_the_hosts_given_count() -> None:
     block = login("a", host="imap1") + login("b", host="imap2") + login("c", host="IMAP1") + login("d", host="imap1.x")
     assert users(scanner(hosts=("imap1",)), block) == ["a", "c"]

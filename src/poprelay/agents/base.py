@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from poprelay.agents.patterns import compiled
+from poprelay.agents.patterns import GROUPS, compiled
 from poprelay.errors import AgentError
 
 SERVICES: Final = {
@@ -41,14 +41,28 @@ class Agent:
     name: str = ""
     """What the config, logs and events call it."""
     program: str | tuple[str, ...] = ()
-    """The exact syslog tags that its messages carry. "" stands for a log of the server's own, without host and tag."""
+    """The exact syslog tags that its messages carry. "" stands for a log of the server's own, without host and tag;
+    `*/imap` for any tag that ends in `/imap` with something before it (Cyrus' `syslog_prefix`)."""
     login: str | tuple[str, ...] = ()
     """Messages that are a successful login. Several are tried in order."""
     logout: str | tuple[str, ...] = ()
     """Messages that end a session."""
+    connect: str | tuple[str, ...] = ()
+    """Messages that begin a session and say what the login behind them does not: `address`, or `user`. A login is then
+    joined to the last of these of the same host, program and process (see `poprelay.scan.sessions`), and its pattern
+    may lack what they say. A login that says it, too, counts if it says the same."""
+    ends: str | tuple[str, ...] = ()
+    """Messages after which a login needs a new `connect`: failures, and the ends that are no `logout`."""
+    connect_lasts: float = 600.0
+    """Seconds between a `connect` and its login at most, by the log's own time: how long the server waits for one."""
+    columns: tuple[str, ...] = ()
+    """For a log of rows whose columns a line `#Fields: ...` names: the columns that make up a message, in this order,
+    with a tab between them. A row that lacks one of them is no message."""
     service: str | Mapping[str, str] = "pop3"
     """pop3 or imap. If that varies: a table from what the group `service` shows, or, where it shows nothing, from the
     program."""
+    secure_programs: tuple[str, ...] = ()
+    """Those of the programs all of whose sessions are encrypted, for patterns that have a group `tls`."""
     pid_is_session: bool = False
     """One process serves one session, so that its process id joins a logout to its login."""
     resembles: str = ""
@@ -82,7 +96,10 @@ class Agent:
             self.service = service
         self._require()
         self.programs: Final = _several(self.program)
-        self.login_patterns: Final = tuple(compiled(self.name, "login", text) for text in _several(self.login))
+        self.connect_patterns: Final = tuple(compiled(self.name, "connect", text) for text in _several(self.connect))
+        needs = () if self.connect_patterns else GROUPS[:2]
+        self.login_patterns: Final = tuple(compiled(self.name, "login", text, needs) for text in _several(self.login))
+        self.end_patterns: Final = tuple(compiled(self.name, "ends", text) for text in _several(self.ends))
         self.logout_patterns: Final = tuple(compiled(self.name, "logout", text) for text in _several(self.logout))
         self.resembling: Final = compiled(self.name, "resembles", self.resembles) if self.resembles else None
 
@@ -94,7 +111,10 @@ class Agent:
         return True if said else None
 
     def service_of(self, said: str | None, program: str) -> str | None:
-        """pop3 or imap, from what the group `service` took (None: nothing, or no such group) and from the program."""
+        """pop3 or imap, from what the group `service` took (None: nothing, or no such group) and from the program.
+
+        Of a program like `*/imap` it is what follows the slash.
+        """
         if isinstance(self.service, str):
             return SERVICES.get((said or self.service).lower())
         told = said if said is not None else program

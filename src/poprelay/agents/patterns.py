@@ -8,6 +8,7 @@ A pattern is a regular expression in Python's syntax, written as text and matche
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final
@@ -20,8 +21,10 @@ GROUPS: Final = ("user", "address", "service", "tls", "session")
 _parser: Final[Any] = import_module("re._parser")  # re's own reader: what it accepts is what we reason about
 
 
-def compiled(agent: str, kind: str, pattern: str) -> re.Pattern[bytes]:
+def compiled(agent: str, kind: str, pattern: str, needs: Sequence[str] | None = None) -> re.Pattern[bytes]:
     """The expression for `pattern`; AgentError says what is wrong, where, and what to write instead.
+
+    `needs` are the groups that it must have (None: a login those two, another pattern none).
 
     >>> compiled("mine", "login", r"ok (?P<user>\\S+) (?P<address>[0-9.]+)$").groupindex["address"]
     2
@@ -46,7 +49,9 @@ def compiled(agent: str, kind: str, pattern: str) -> re.Pattern[bytes]:
             position=error.pos,
             **where,
         ) from None
-    _check_groups(agent, kind, expression, where)
+    if needs is None:
+        needs = GROUPS[:2] if kind == "login" else ()
+    _check_groups(agent, kind, pattern, expression.groupindex, needs)
     return expression
 
 
@@ -55,21 +60,22 @@ def tree(pattern: str) -> Any:
     return _parser.parse(pattern.encode("ascii"))
 
 
-def _check_groups(agent: str, kind: str, expression: re.Pattern[bytes], where: dict[str, object]) -> None:
-    for group, number in expression.groupindex.items():
+def _check_groups(agent: str, kind: str, pattern: str, groups: Collection[str], needs: Sequence[str]) -> None:
+    where: dict[str, object] = {"agent": agent, "pattern": pattern}
+    for group in groups:
         if group not in GROUPS:
             near = get_close_matches(group, GROUPS, 1)
             raise AgentError(
                 f"agent {agent}: the {kind} pattern names a group {group!r}",
                 remedy=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(GROUPS)}",
-                position=number,
+                position=pattern.index(f"(?P<{group}>"),
                 **where,
             )
-    for group in GROUPS[:2] if kind == "login" else ():
-        if group not in expression.groupindex:
+    for group in needs:
+        if group not in groups:
             example = r"[0-9a-fA-F.:]+" if group == "address" else r"[^ ]+"
             raise AgentError(
-                f"agent {agent}: the login pattern has no group {group!r}",
+                f"agent {agent}: the {kind} pattern has no group {group!r}",
                 remedy=f"write (?P<{group}>{example}) where the {group} stands",
                 **where,
             )

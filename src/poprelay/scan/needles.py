@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, Final
 
 from poprelay.agents.base import Agent
 from poprelay.agents.patterns import tree
 from poprelay.errors import AgentError
+from poprelay.scan.rows import MARK
 
 LIMIT: Final = 64
 """More needles than this at once slow the search five-fold (all agents together)."""
@@ -27,11 +29,19 @@ _SAFE: Final = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
 
 
 def needles(agent: Agent) -> tuple[_Texts, _Texts]:
-    """The needles of the agent's logins and of its logouts. AgentError: a pattern has no text of its own."""
+    """The needles of the agent's logins and of its logouts. AgentError: a pattern has no text of its own.
+
+    An agent that joins lines must see each of its connects and ends as well: its programs are its needles. One that
+    reads rows must see the lines that name their columns.
+    """
+    programs = tuple(program.lstrip("*").encode() for program in agent.programs if program)
+    if agent.connect_patterns and programs and not agent.login_needles:
+        return programs, ()
     logins = tuple(text.encode() for text in agent.login_needles)
     ends = tuple(text.encode() for text in agent.logout_needles)
+    named = (MARK,) if agent.columns else ()
     return (
-        logins or _of_all(agent, "login", [pattern.pattern for pattern in agent.login_patterns]),
+        (*named, *(logins or _of_all(agent, "login", [pattern.pattern for pattern in agent.login_patterns]))),
         ends or _of_all(agent, "logout", [pattern.pattern for pattern in agent.logout_patterns]),
     )
 
@@ -60,6 +70,12 @@ def derived(pattern: str) -> _Texts:
                 if shortest >= _SHORTEST and value > worth:
                     best, worth = _joined(pieces[first:last]), value
     return best
+
+
+def fewest(texts: Iterable[bytes]) -> _Texts:
+    """The same without those that contain another: that one is found wherever they are."""
+    distinct = tuple(dict.fromkeys(texts))
+    return tuple(text for text in distinct if not any(other in text for other in distinct if other != text))
 
 
 def _of_all(agent: Agent, kind: str, patterns: list[bytes]) -> _Texts:

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from poprelay.address import canonical
 from poprelay.agents.base import Agent
 from poprelay.agents.patterns import GROUPS
 from poprelay.model import Address, Event, Instant, Login, Logout, Origin
 
+ERRORS: Final = "surrogateescape"
+
 _MOST: Final = 65536  # addresses, and words, remembered at once
-_ABSENT: Final = (None,)
-_ERRORS: Final = "surrogateescape"
+_ABSENT: Final = (b"",)
+
+Maker: TypeAlias = Callable[[Sequence[bytes], Instant, Origin, bytes], Event | None]
+"""What the groups took, when and where that was said, and the process id: the event, or None if it is none."""
+
+Said: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
+"""What a pattern's groups took, in the order of `GROUPS`; empty: nothing."""
 
 
-class _Form:
+class Form:
     """One pattern: how to match it, and how to take user, address, service, TLS and session from its groups."""
 
-    __slots__ = ("login", "match", "says_address", "says_tls", "take")
+    __slots__ = ("_places", "login", "match", "pattern", "says_address", "says_tls", "says_user")
 
     def __init__(self, pattern: re.Pattern[bytes], login: bool) -> None:
+        self.pattern: Final = pattern
         self.match: Final = pattern.match
         self.login: Final = login
         where = pattern.groupindex
+        self.says_user: Final = "user" in where
         self.says_address: Final = "address" in where
         self.says_tls: Final = "tls" in where
-        self.take: Final = itemgetter(*(where.get(group, 0) - 1 for group in GROUPS))  # -1 is the None put behind them
+        self._places: Final = itemgetter(*(where.get(group, 0) - 1 for group in GROUPS))  # -1 is what is put behind
+
+    def said(self, found: re.Match[bytes]) -> Said:
+        """What a match of this form says."""
+        taken: Said = self._places(found.groups(b"") + _ABSENT)
+        return taken
 
 
 class Reader:
@@ -37,62 +52,109 @@ class Reader:
     """
 
     def __init__(self, agent: Agent, program: str, login_needles: tuple[bytes, ...]) -> None:
+        self._name: Final = agent.name
+        self._pid_is_session: Final = agent.pid_is_session
+        self._addresses: dict[bytes, Address | None] = {}
+        self._services: dict[bytes, str | None] = {}
+        self._tls: dict[bytes, bool | None] = {}
         self._agent: Final = agent
         self._program: Final = program
         self._login_needles: Final = login_needles
-        logins = tuple(_Form(pattern, True) for pattern in agent.login_patterns)
-        ends = tuple(_Form(pattern, False) for pattern in agent.logout_patterns)
+        logins = tuple(Form(pattern, True) for pattern in agent.login_patterns)
+        ends = tuple(Form(pattern, False) for pattern in agent.logout_patterns)
         self._forms: Final = (logins + ends, ends + logins)
-        self._pid_is_session: Final = agent.pid_is_session
-        self._name: Final = agent.name
-        self._addresses: dict[bytes | None, Address | None] = {}
-        self._services: dict[bytes | None, str | None] = {}
-        self._tls: dict[bytes | None, bool | None] = {}
+        self._makers: dict[tuple[Form, Sequence[int]], Maker] = {}
 
     def read(self, message: bytes, at: Instant, origin: Origin, pid: bytes, ends: bool) -> Event | None:
         """The event that this message is, or None. `ends`: it has the needle of a logout, so that is tried first."""
         for form in self._forms[ends]:
             found = form.match(message)
             if found is not None:
-                break
-        else:
-            return None
-        user, text, service, tls, session = form.take(found.groups() + _ABSENT)
-        try:
-            address = self._addresses[text]
-            kind = self._services[service]
-            encrypted = self._tls[tls] if form.says_tls else None
-        except KeyError:
-            self._learn(text, service, tls)
-            address, kind = self._addresses[text], self._services[service]
-            encrypted = self._tls[tls] if form.says_tls else None
-        if kind is None or (address is None and form.says_address):
-            return None
-        if session:
-            session = session.decode("utf-8", _ERRORS)
-        else:
-            session = f"pid:{pid.decode('utf-8', _ERRORS)}" if pid and self._pid_is_session else None
-        if user is not None:
-            user = user.decode("utf-8", _ERRORS)
-        if form.login and address is not None:
-            return Login(at, user, address, kind, encrypted, session, self._name, origin)
-        return Logout(at, user, address, kind, session, self._name, origin)
+                return self.event(form, form.said(found), at, origin, pid)
+        return None
 
-    def is_near_miss(self, message: bytes, needle: bytes) -> bool:
-        """Whether a message that has this needle, and that `read` did not take, looks like a login."""
+    def first(self, ends: bool) -> Form | None:
+        """The form that `read` tries first, if it does no more with it than `made` does."""
+        return self._forms[ends][0]
+
+    def event(self, form: Form, said: Said, at: Instant, origin: Origin, pid: bytes) -> Event | None:
+        """The event of a message in which the groups took this."""
+        return self.maker(form)(said, at, origin, pid)
+
+    def maker(self, form: Form, places: Sequence[int] = range(len(GROUPS))) -> Maker:
+        """Makes events of what the form's groups took: those in `GROUPS` stand at these places of its first argument.
+
+        The same to all who ask; a closure, because it runs once for each event.
+        """
+        if (form, places) not in self._makers:
+            self._makers[form, places] = (
+                self._making_logins(form, places) if form.login else self._making_logouts(form, places)
+            )
+        return self._makers[form, places]
+
+    def _making_logins(self, form: Form, places: Sequence[int]) -> Maker:
+        name, addresses, services, encrypted = self._name, self._addresses, self._services, self._tls
+        user_at, address_at, service_at, tls_at, key_at = places
+        says_tls = form.says_tls
+
+        def login(row: Sequence[bytes], at: Instant, origin: Origin, pid: bytes) -> Event | None:
+            try:
+                address = addresses[row[address_at]]
+                service = services[row[service_at]]
+                tls = encrypted[row[tls_at]] if says_tls else None
+            except KeyError:
+                self._learn(form, row[address_at], row[service_at], row[tls_at])
+                return login(row, at, origin, pid)
+            user, key = row[user_at], row[key_at]
+            if address is None or service is None or not user:
+                return None
+            session = key.decode("utf-8", ERRORS) if key else self._session_of(pid)
+            return Login(at, user.decode("utf-8", ERRORS), address, service, tls, session, name, origin)
+
+        return login
+
+    def _making_logouts(self, form: Form, places: Sequence[int]) -> Maker:
+        name, addresses, services = self._name, self._addresses, self._services
+        user_at, address_at, service_at, _, key_at = places
+        says_address, says_user = form.says_address, form.says_user
+
+        def logout(row: Sequence[bytes], at: Instant, origin: Origin, pid: bytes) -> Event | None:
+            try:
+                address = addresses[row[address_at]] if says_address else None
+                service = services[row[service_at]]
+            except KeyError:
+                self._learn(form, row[address_at], row[service_at], b"")
+                return logout(row, at, origin, pid)
+            if service is None or (says_address and address is None):
+                return None
+            key = row[key_at]
+            user = row[user_at].decode("utf-8", ERRORS) if says_user else None
+            session = key.decode("utf-8", ERRORS) if key else self._session_of(pid)
+            return Logout(at, user, address, service, session, name, origin)
+
+        return logout
+
+    def _session_of(self, pid: bytes) -> str | None:
+        """What joins the logout to its login where the message does not say it."""
+        return f"pid:{pid.decode('utf-8', ERRORS)}" if pid and self._pid_is_session else None
+
+    def is_near_miss(self, message: bytes) -> bool:
+        """Whether a message that `read` did not take looks like a login."""
         if self._agent.resembling is not None:
             return self._agent.resembling.match(message) is not None
-        return needle in self._login_needles
+        return any(needle in message for needle in self._login_needles)
 
-    def _learn(self, address: bytes | None, service: bytes | None, tls: bytes | None) -> None:
-        """Work out what these mean, and keep it."""
+    def _learn(self, form: Form, address: bytes, service: bytes, tls: bytes) -> None:
+        """Work out what these mean, which the form's groups took, and keep it."""
         for known in (self._addresses, self._services, self._tls):
             if len(known) >= _MOST:
                 known.clear()
-        self._addresses[address] = None if address is None else canonical(address.decode("latin-1"))
+        self._addresses[address] = canonical(address.decode("latin-1"))
         self._services[service] = self._agent.service_of(_text(service), self._program)
-        self._tls[tls] = self._agent.tls(_text(tls))
+        if form.says_tls:
+            secure = self._program in self._agent.secure_programs
+            self._tls[tls] = secure or self._agent.tls(_text(tls))
 
 
-def _text(word: bytes | None) -> str | None:
-    return None if word is None else word.decode("utf-8", _ERRORS)
+def _text(word: bytes) -> str | None:
+    return word.decode("utf-8", ERRORS) or None

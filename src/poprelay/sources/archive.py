@@ -44,6 +44,17 @@ def modified(path: str | os.PathLike[str]) -> Instant | None:
     return status.st_mtime if stat.S_ISREG(status.st_mode) else None
 
 
+def plain_size(path: str | os.PathLike[str]) -> int | None:
+    """Bytes that will be read from a log, where that is known: it is a plain file, and not compressed."""
+    name = os.fspath(path)
+    try:
+        with Path(name).open("rb") as file:
+            status = os.fstat(file.fileno())
+            return status.st_size if stat.S_ISREG(status.st_mode) and not compressed(file.read(MAGIC)) else None
+    except OSError:
+        return None
+
+
 def blocks(stream: io.BufferedReader, *, name: str = "the log", unterminated: bool = False) -> Iterator[Block]:
     """Blocks of whole lines to the end of the stream, as soon as they are there.
 

@@ -16,7 +16,7 @@ from poprelay.model import Event, Login
 from .conftest import Scan
 
 FILE = Path(__file__).parents[2].parent / "shared" / "corpus" / "logins.jsonl"
-OURS = {"dovecot", "uw-imap", "qpopper", "vpop3d"}
+OURS = {*catalog.BUILTIN}
 FORGED = "6.6.6.6"  # what attackers write, and nobody else
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"the corpus is not at {FILE}")

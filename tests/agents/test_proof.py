@@ -10,11 +10,14 @@ from poprelay.agents import catalog, proof
 from poprelay.agents.base import Agent
 from poprelay.agents.proof import Claim, Sample
 from poprelay.errors import AgentError
+from poprelay.model import Login
 from poprelay.scan.needles import needles
 
 from .conftest import Scan
 
 AGENTS = [catalog.find(name) for name in catalog.BUILTIN]
+EARLIEST_CUT = 256  # bytes of a line
+
 SAMPLES = [(agent, sample) for agent in AGENTS for sample in proof.read(catalog.samples(agent) or "")]
 
 
@@ -48,16 +51,34 @@ def test_a_login_that_is_cut_anywhere_gives_nothing_or_the_right_address(
 ) -> None:
     *before, last = sample.lines
     right = {claim.fields.get("address") for claim in sample.claims}
-    forged = "192.0.2.66" in last  # a name may end wherever it likes, but no syslog cuts a line as early as that
-    for length in range(256 if forged else 0, len(last)):
+    # a name may end wherever it likes, and an address end the line, but no syslog cuts one as early as that
+    as_it_likes = "192.0.2.66" in last or last.endswith(tuple(filter(None, right)))
+    for length in range(EARLIEST_CUT if as_it_likes else 0, len(last)):
         events = scan([agent], [*before, last[:length]])
         assert {event.address for event in events if event.address is not None} <= right
+
+
+@pytest.mark.parametrize(
+    ("agent", "sample"), [pair for pair in SAMPLES if any(c.kind == "login" for c in pair[1].claims)]
+)
+def test_a_login_whose_address_ends_a_line_that_may_have_been_cut_gives_nothing(
+    agent: Agent, sample: Sample, scan: Scan
+) -> None:
+    *before, last = sample.lines
+    (claim, *_) = sample.claims
+    user, address = claim.fields.get("user", ""), claim.fields.get("address", "")
+    if last.endswith(address) and user in last:
+        assert not [
+            event
+            for event in scan([agent], [*before, last.replace(user, user + EARLIEST_CUT * "x")])
+            if isinstance(event, Login)
+        ]
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=repr)
 def test_no_sample_uses_an_address_of_a_real_host(agent: Agent) -> None:
     text = catalog.samples(agent) or ""
-    known = r"192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|127\.0\.0\.1"
+    known = r"192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|127\.0\.0\.1|0\.0\.0\.0"
     octet = r"(?<![\d.v])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.])"
     assert all(re.match(known, found) for found in re.findall(octet, text))
 

@@ -6,16 +6,37 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 
 from poprelay.agents.base import Agent
 from poprelay.errors import AgentError
 
 BUILTIN: Final[dict[str, str]] = {
+    "apple-mail": "poprelay.agents.apple_mail:AppleMail",
+    "courier": "poprelay.agents.courier:Courier",
+    "cucipop": "poprelay.agents.cucipop:Cucipop",
+    "cyrus": "poprelay.agents.cyrus:Cyrus",
+    "dbmail": "poprelay.agents.dbmail:DBMail",
     "dovecot": "poprelay.agents.dovecot:Dovecot",
+    "exchange": "poprelay.agents.exchange:Exchange",
+    "gnu-pop3d": "poprelay.agents.gnu_pop3d:GnuPop3d",
+    "hmailserver": "poprelay.agents.hmailserver:HMailServer",
+    "imapproxy": "poprelay.agents.imapproxy:Imapproxy",
+    "nginx-mail": "poprelay.agents.nginx_mail:NginxMail",
+    "perdition": "poprelay.agents.perdition:Perdition",
+    "popa3d": "poprelay.agents.popa3d:Popa3d",
     "qpopper": "poprelay.agents.qpopper:Qpopper",
+    "solid-pop3d": "poprelay.agents.solid_pop3d:SolidPop3d",
+    "teapop": "poprelay.agents.teapop:Teapop",
+    "tpop3d": "poprelay.agents.tpop3d:TPop3d",
     "uw-imap": "poprelay.agents.uw:UW",
+    "vm-pop3d": "poprelay.agents.vm_pop3d:VmPop3d",
     "vpop3d": "poprelay.agents.vpop3d:VPop3d",
+    "vpopmail": "poprelay.agents.vpopmail:Vpopmail",
+    "xmail": "poprelay.agents.xmail:XMail",
+    "zimbra": "poprelay.agents.zimbra:Zimbra",
 }
 """Name in the config, and the class."""
 
@@ -67,9 +88,13 @@ def find(name: str) -> Agent:
 def samples(agent: Agent) -> str | None:
     """The text of the samples beside the agent's module (`samples/NAME.log`, see `poprelay.agents.proof`), or None."""
     module = import_module(type(agent).__module__)
-    if not module.__package__:
+    if module.__package__:
+        beside: Traversable = resources.files(module.__package__)
+    elif module.__file__ is not None:  # an agent in a file of its own
+        beside = Path(module.__file__).parent
+    else:
         return None
-    file = resources.files(module.__package__).joinpath("samples", f"{agent.name}.log")
+    file = beside.joinpath("samples", f"{agent.name}.log")
     return file.read_bytes().decode("utf-8", "surrogateescape") if file.is_file() else None
 
 

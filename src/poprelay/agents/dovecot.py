@@ -20,9 +20,9 @@ _SERVICE: Final = r"(?P<service>imap|pop3)-login: (?:Info: )?+"
 # Most names have no '>' and end at the first one. The tail has none but the session's, so that a name which has one
 # fails there, and is then taken greedily.
 _USER: Final = r"user=<(?P<user>[^>]*+|.*)>"
-_FROM: Final = rf"(?:, method=[\w-]++)?+, rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?:, mpid=\d++)?+"
+_FROM: Final = rf"(?:, method=[A-Za-z0-9_-]++)?+, rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?:, mpid=[0-9]++)?+"
 _TLS: Final = r"(?:, (?P<tls>TLS|secured)(?:v[^,<>]*+|: [^,<>]*+)?+)?+(?:, TLSv[^,<>]*+)?+"
-_TAIL: Final = _FROM + _TLS + r"(?:, session=<(?P<session>[^<>\s]*+)>)?+$"
+_TAIL: Final = _FROM + _TLS + r"(?:, session=<(?P<session>[^<> \t]*+)>)?+$"
 
 # In `proxy(...)` the name is raw, and a failure begins alike: no parenthesis in it, nor in the cleaned name behind it.
 _PROXY: Final = _SERVICE + r"proxy\([^()]++\): "
@@ -30,7 +30,7 @@ _BACK_END: Final = rf"(?:remote host|<{_ADDRESS}>|[^\s()<>]+)(?: \(master [^()]+
 _PROXIED: Final = r": user=<(?P<user>[^()]*)>" + _TAIL
 
 # A name with `)<` (or `):`) would let another session's end be forged, by it or by text further on in the line.
-_OF_SESSION: Final = r"\((?P<user>[^)]*+(?:\)(?!<)[^)]*+)*+)\)<\d++><(?P<session>[^<>\s]++)>: (?:Info: )?+"
+_OF_SESSION: Final = r"\((?P<user>[^)]*+(?:\)(?!<)[^)]*+)*+)\)<[0-9]++><(?P<session>[^<> \t]++)>: (?:Info: )?+"
 _OF_USER: Final = r"\((?P<user>[^)]*+(?:\)(?!:)[^)]*+)*+)\): (?:Info: )?+"
 _END: Final = r"(?:Disconnected|Logged out|Connection closed)\b"
 
@@ -44,7 +44,7 @@ class Dovecot(Agent):
         rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",
         rf"{_PROXY}[Ss]tarted proxying to {_BACK_END}{_PROXIED}",
         # 0.99, whose tag is the process itself or `dovecot`
-        rf"(?:{_SERVICE})?+Login: (?!user=<)(?P<user>.+) \[(?P<address>{_ADDRESS})\]$",
+        rf"(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
     )
     logout = (
         rf"(?P<service>imap|pop3){_OF_SESSION}(?:{_END}|Server shutting down\b)",

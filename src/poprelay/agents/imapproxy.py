@@ -1,0 +1,25 @@
+"""imapproxy (up-imapproxy): `LOGIN: '"ann"' (192.0.2.7:4711) on existing sd [9]`.
+
+The name is what the client sent, quotes included, up to the first blank. The message of a failure ends in the back
+end's own words, in which a client may find its name again, so a name with `' (` in it is never taken: then the first
+parenthesis is the proxy's own. Control characters are logged raw. Its ends do not name an address, and one process
+serves all: they join nothing.
+"""
+
+from __future__ import annotations
+
+from poprelay.agents.base import Agent
+
+
+class Imapproxy(Agent):
+    """imapproxy, which knows IMAP only."""
+
+    name = "imapproxy"
+    program = ("in.imapproxyd", "imapproxyd")
+    service = "imap"
+    login = (
+        r"LOGIN: '(?P<user>[^']*+(?:'(?! \()[^']*+)*+)' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"
+        r" on (?:new|existing) sd \[[0-9]++\]$"
+    )
+    resembles = r"LOGIN: '[^']*' \([^)]*\) on "
+    login_needles = ("LOGIN: '",)

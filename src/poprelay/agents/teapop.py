@@ -1,0 +1,20 @@
+"""teapop: `Successful login for ann [198.51.100.25] from client.example.net [192.0.2.7]`.
+
+The first bracket is the server's own address, the last one the client's. A name may hold anything, so it is the last
+` from ... [address]` that counts, and a failure begins otherwise.
+"""
+
+from __future__ import annotations
+
+from poprelay.agents.base import Agent
+
+
+class Teapop(Agent):
+    """teapop 0.3."""
+
+    name = "teapop"
+    program = "teapop"
+    pid_is_session = True
+    login = r"Successful login for (?P<user>.+) \[[0-9a-fA-F.:]++\] from [^\s\[\]]++ \[(?P<address>[0-9a-fA-F.:]++)\]$"
+    resembles = r"Successful login for "
+    login_needles = ("Successful login for ",)

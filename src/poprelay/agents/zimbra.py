@@ -1,0 +1,33 @@
+"""Zimbra's mailbox.log: `INFO [ImapServer-1] [name=ann;ip=198.51.100.1;oip=192.0.2.7;] imap - user ann authenticated`.
+
+`ip` is Zimbra's own proxy and `oip` the client; where there is neither `oip` nor `via` there was no proxy, and `ip` is
+the client. `ua` and `via` are the client's words, and stand behind both. By syslog the line stands behind `mailboxlog`,
+without a colon. Local time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from poprelay.agents.base import Agent
+
+_LINE: Final = (
+    r"(?:[^\s]++ mailboxlog )?+"
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8},[0-9]{3} )?+INFO ++\[(?:Imap|Pop3)(?:SSL)?+Server-[0-9]++\] "
+)
+_DONE: Final = (
+    r"(?P<service>imap|pop) - user (?P<user>[^\s;,\]]++) authenticated(?:, mechanism=[A-Z0-9-]++)?+(?P<tls> \[TLS\])?+$"
+)
+
+
+class Zimbra(Agent):
+    """Zimbra's IMAP and POP3."""
+
+    name = "zimbra"
+    program = ("", "mailboxlog", "mailboxd")
+    login = (
+        rf"{_LINE}\[name=[^;\]]*+;ip=[0-9a-fA-F.:]++;oip=(?P<address>[0-9a-fA-F.:]++);[^\]]*+\] {_DONE}",
+        rf"{_LINE}\[name=[^;\]]*+;ip=(?P<address>[0-9a-fA-F.:]++);(?![^\]]*(?:oip|via)=)[^\]]*+\] {_DONE}",
+    )
+    resembles = _LINE + r"\[[^\]]*\] (?:imap|pop) - user .* authenticated"
+    login_needles = (" authenticated",)

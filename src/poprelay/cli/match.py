@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
+from operator import attrgetter
 from pathlib import Path
+from typing import Final, TypeAlias
 
 import click
 
-from poprelay.cli import options, reading
+from poprelay.agents.base import Agent
+from poprelay.cli import hints, options, reading
 from poprelay.cli.output import Row, print_json
 from poprelay.escape import show
-from poprelay.model import Event, Login
+from poprelay.model import Event, Login, Logout
 from poprelay.spans import rfc3339
+
+_AGENT: Final = attrgetter("agent")
+_Counts: TypeAlias = Counter[tuple[str, type[Event]]]
 
 
 @click.command(name="match")
@@ -40,25 +46,58 @@ def command(
 ) -> None:
     """Show what the agents see in each FILE (`-` is standard input; gzip, xz and zstd are unpacked).
 
-    No rules are applied: this is what was logged, not who may relay. Exit code: 0 if there was a login, 1 if none.
+    No rules are applied: this is what was logged, not who may relay. Where no login is seen, or nearly one, the last
+    line on standard error says what was probably meant. Exit code: 0 if there was a login, 1 if none.
     """
     agents = reading.agents_named(names, config_path)
-    counts: Counter[tuple[str, str]] = Counter()
-    lines = 0
+    counts: _Counts = Counter()
+    missed: Counter[str] = Counter()
+    kept: list[bytes] = []
+    lines = unmatched = 0
     for name in files:
-        for before, scanned in reading.read_log(name, agents, year=year, zone=zone, near_misses=near_misses):
+        for before, scanned in reading.read_log(
+            name,
+            agents,
+            year=year,
+            zone=zone,
+            near_misses=near_misses or summary,
+            kept=kept if name == "-" else None,
+            quiet=summary,
+        ):
             lines += scanned.lines
-            counts.update((event.agent, _kind(event)) for event in scanned.events)
-            counts["", "unmatched"] += scanned.unmatched
-            if not summary:
+            counts.update(zip(map(_AGENT, scanned.events), map(type, scanned.events), strict=True))
+            unmatched += scanned.unmatched
+            if summary:
+                missed.update(hints.owner(line, agents) for _, line in scanned.near_misses)
+            else:
                 events = zip(scanned.numbers, scanned.events, strict=True)
                 rows = [_row(name, before + number + 1, event) for number, event in events]
                 rows += [_missed(name, before + number + 1, line) for number, line in scanned.near_misses]
                 for row in sorted(rows, key=lambda row: row["line"]):
                     print_json(row) if as_json else print(_text(row))
     if summary:
-        _summarise(counts, [agent.name for agent in agents], lines, as_json=as_json)
-    sys.exit(0 if any(count for (_, kind), count in counts.items() if kind == "login") else 1)
+        _summarise(counts, missed, [agent.name for agent in agents], lines, as_json=as_json)
+    found = any(kind is Login for _, kind in counts)
+    _hint(files, agents, kept, found=found, unmatched=0 if near_misses else unmatched)
+    sys.exit(0 if found else 1)
+
+
+def _hint(files: Sequence[str], agents: Sequence[Agent], kept: Sequence[bytes], *, found: bool, unmatched: int) -> None:
+    """Say in one line, on standard error, what was probably meant."""
+    said = [hints.near_misses(unmatched)] if unmatched else []
+    if not found:
+        meant = _first(hints.other_agents(reading.first_blocks(name, kept, hints.SEARCHED), agents) for name in files)
+        said += [
+            meant
+            or _first(hints.strangers(reading.first_blocks(name, kept, hints.SKIMMED), agents) for name in files)
+            or ("" if unmatched else "no agent sees a login there")
+        ]
+    if any(said):
+        print(f"poprelay: {'; '.join(filter(None, said))}", file=sys.stderr)
+
+
+def _first(hints: Iterable[str]) -> str:
+    return next(filter(None, hints), "")
 
 
 def _kind(event: Event) -> str:
@@ -100,19 +139,25 @@ def _text(row: Row) -> str:
     )
 
 
-def _summarise(counts: Counter[tuple[str, str]], agents: list[str], lines: int, *, as_json: bool) -> None:
-    for row in _totals(counts, agents):
+def _summarise(counts: _Counts, missed: Counter[str], agents: list[str], lines: int, *, as_json: bool) -> None:
+    unmatched = missed.total()
+    for row in _totals(counts, missed, agents):
         if as_json:
             print_json(row)
         else:
-            print(f"{row['agent']}: {row['logins']} logins, {row['logouts']} logouts")
-    unmatched = counts["", "unmatched"]
+            said = (f"{row[key]} {key.replace('_', ' ')}" for key in ("logins", "logouts", "near_misses"))
+            print(f"{row['agent']}: {', '.join(said)}")
     if as_json:
         print_json({"lines": lines, "unmatched": unmatched})
     else:
         print(f"{lines} lines, {unmatched} of them look like a login but match nothing")
 
 
-def _totals(counts: Counter[tuple[str, str]], agents: list[str]) -> Iterator[Row]:
+def _totals(counts: _Counts, missed: Counter[str], agents: list[str]) -> Iterator[Row]:
     for agent in agents:
-        yield {"agent": agent, "logins": counts[agent, "login"], "logouts": counts[agent, "logout"]}
+        yield {
+            "agent": agent,
+            "logins": counts[agent, Login],
+            "logouts": counts[agent, Logout],
+            "near_misses": missed[agent],
+        }

@@ -6,8 +6,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo
 
 import click
@@ -18,11 +19,16 @@ from poprelay.clock import Clock
 from poprelay.escape import show
 from poprelay.model import Instant
 from poprelay.scan import Scanned, Scanner
-from poprelay.sources.archive import blocks, modified, open_log
+from poprelay.sources.archive import blocks, modified, open_log, plain_size
 
 DAY: Final = 86_400.0
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 EVERY: Final = 0.5
 """Seconds between two words of progress."""
+KEPT: Final = 16
+"""Blocks of a megabyte that are kept of standard input, to be looked at again."""
 
 
 class Zone(click.ParamType[tzinfo]):
@@ -42,13 +48,18 @@ timezone = click.option("--timezone", "zone", type=Zone(), help="What zone stamp
 files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
 
+def own_agents(config_path: Path | None) -> dict[str, Agent]:
+    """The agents that a config brings, by name; none without one. Raises ConfigError."""
+    if config_path is None:
+        return {}
+    from poprelay.daemon.configure import read_own_agents
+
+    return read_own_agents(config_path)
+
+
 def agents_named(names: Sequence[str], config_path: Path | None) -> list[Agent]:
     """The agents of these names, the config's own included; all built-in ones if none is named."""
-    own: dict[str, Agent] = {}
-    if config_path is not None:
-        from poprelay.daemon.configure import read_own_agents
-
-        own = read_own_agents(config_path)
+    own = own_agents(config_path)
     if not names:
         return [*own.values(), *(catalog.find(name) for name in catalog.names())]
     return [own[name] if name in own else catalog.find(name) for name in names]
@@ -61,20 +72,36 @@ def read_log(
     year: int | None = None,
     zone: tzinfo | None = None,
     near_misses: bool = False,
+    kept: list[bytes] | None = None,
+    quiet: bool = False,
 ) -> Iterator[tuple[int, Scanned]]:
-    """What the agents see in one log: the number of lines before each block, and what the block held."""
+    """What the agents see in one log: the number of lines before each block, and what the block held.
+
+    The first blocks go to `kept`, if that is given. `quiet`: nothing is printed meanwhile, so that progress may show on
+    the same terminal.
+    """
     scanner = Scanner(agents, source=name, zone=zone, near_misses=near_misses)
     now = Clock().now()
     horizon = _end_of(year, zone) if year is not None else (modified(name) or now) + DAY
     before = 0
-    progress = _Progress(name)
-    with open_log(name) as stream:
+    with _Progress(name, quiet=quiet) as progress, open_log(name) as stream:
         for block in blocks(stream, name=name, unterminated=True):
             scanned = scanner.scan(block.data, now=now if year is None else max(now, horizon), horizon=horizon)
+            if kept is not None and len(kept) < KEPT:
+                kept.append(block.data)
             yield before, scanned
             before += scanned.lines
             progress.show(len(block.data), before)
-    progress.clear()
+
+
+def first_blocks(name: str, kept: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """The first blocks of a log that has been read already: of standard input those that were kept."""
+    if name == "-":
+        yield from kept[:most]
+        return
+    with open_log(name) as stream:
+        for block in islice(blocks(stream, name=name, unterminated=True), most):
+            yield block.data
 
 
 def _end_of(year: int, zone: tzinfo | None) -> Instant:
@@ -82,27 +109,60 @@ def _end_of(year: int, zone: tzinfo | None) -> Instant:
 
 
 class _Progress:
-    """How far reading is, on a terminal's standard error; nothing elsewhere."""
+    """How far reading is, on a terminal's standard error; nothing elsewhere, nor for a log that is read in no time.
 
-    def __init__(self, name: str) -> None:
-        self._name = show(name)
-        self._shown = sys.stderr.isatty()
+    Where what is seen is printed on a terminal as well, those lines are progress enough.
+    """
+
+    def __init__(self, name: str, *, quiet: bool) -> None:
+        self._name = name
+        self._shown = sys.stderr.isatty() and (quiet or not sys.stdout.isatty())
         self._next = time.monotonic() + EVERY
         self._read = 0
-        self._said = False
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
     def show(self, read: int, lines: int) -> None:
+        """So much more has been read, and so many lines in all."""
         self._read += read
-        if self._shown and time.monotonic() >= self._next:
-            self._next = time.monotonic() + EVERY
-            self._said = True
-            print(
-                f"\r\x1b[K{self._name}: {self._read / 1e6:,.0f} MB, {lines:,} lines",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+        if not self._shown or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY
+        if self._bar is None:
+            self._begin()
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._read, lines=f"{lines:,} lines")
+            self._bar.refresh()
 
-    def clear(self) -> None:
-        if self._said:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    def _begin(self) -> None:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn(escape(show(self._name))),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TextColumn("{task.fields[lines]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("", total=plain_size(self._name), lines="")
+        self._bar.start()

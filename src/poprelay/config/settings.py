@@ -76,9 +76,11 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 
 class DaemonSettings(msgspec.Struct, frozen=True):
-    """`[daemon]`: `on_stop` is `keep` (the maps stay as they are), `empty`, or `wipe` (every grant is closed)."""
+    """`[daemon]`: `on_stop` is `keep` (the maps stay as they are), `empty`, or `wipe` (every grant is closed);
+    `agents_directory` holds agents in Python files."""
 
     on_stop: str = "keep"
+    agents_directory: Path | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -201,6 +203,9 @@ def _log(section: Section) -> LogSettings:
 
 
 def _daemon(section: Section) -> DaemonSettings:
-    settings = DaemonSettings(on_stop=section.choice("on_stop", ("keep", "empty", "wipe"), "keep"))
+    settings = DaemonSettings(
+        on_stop=section.choice("on_stop", ("keep", "empty", "wipe"), "keep"),
+        agents_directory=section.file("agents_directory") if section.given("agents_directory") else None,
+    )
     section.finish()
     return settings

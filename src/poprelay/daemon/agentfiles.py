@@ -19,6 +19,7 @@ from poprelay.agents.base import Agent
 from poprelay.errors import AgentError
 
 _PACKAGE: Final = "poprelay_agent_file"
+_loading: Final[set[str]] = set()
 _MINE: Final = "must be root's or the daemon's own user's, for it is code that the daemon runs"
 
 
@@ -93,17 +94,24 @@ def _module(path: Path) -> ModuleType:
         raise AgentError(f"{path} is no Python file", remedy="name one that ends in .py", path=path)
     module = module_from_spec(spec)
     module.__package__ = ""
+    if name in _loading:  # it runs a command that loads it
+        raise AgentError(f"{path} is being loaded already", remedy="load it once", path=path)
+    _loading.add(name)
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise AgentError(f"{path}:{error.lineno}: {error.msg}", remedy="mend the file", path=path) from error
-    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+    except SystemExit as error:
+        message = f"{path}{_line(error, path)} ends the program when it is loaded"
+        raise AgentError(message, remedy='write `if __name__ == "__main__":` above what runs it', path=path) from error
+    except Exception as error:  # somebody else's code may raise anything
         line = _line(error, path)
         message = f"{path}{line} cannot be run: {type(error).__name__}: {error}"
         raise AgentError(message, remedy="mend the file", path=path) from error
     finally:
+        _loading.discard(name)
         sys.dont_write_bytecode = writes
     return module
 

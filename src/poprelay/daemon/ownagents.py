@@ -197,8 +197,7 @@ def _patterns(
                 doubts.append(Problem(place, message, remedy))
         common = common_needle(text)
         if common:
-            message = f"its lines are found by {common!r}, which stands in many lines of every mail log"
-            doubts.append(Problem(place, message, "write down more of what every such line says"))
+            doubts.append(Problem(place, common, "write down more of what every such line says"))
         needs_guard = any(finding.about == "end" and finding.guarded for finding in findings)
         found.append((guarded(text) or text) if needs_guard else text)
     return found

@@ -18,13 +18,14 @@ from live.network import ANN4, ANN6, BOB4, EVE4, Network
 from live.rooted import PASSWORD
 from live.running import until
 from poprelay.agents import catalog
+from poprelay.agents.popa3d import Popa3d
 from poprelay.errors import SourceError
 from poprelay.scan import Scanner
 from poprelay.sources import journal
 from poprelay.sources.journal import JournalSource
 from poprelay.sources.journalctl import Journal
 from poprelay.sources.journalentries import Tags
-from poprelay.sources.journaltrust import UNITS, Choice
+from poprelay.sources.journaltrust import Choice
 
 NEXT_BOOT = "11111111-2222-3333-4444-555555555555"
 USERS = ("ann", "bob", HOSTILE)
@@ -323,7 +324,7 @@ async def test_popa3d_may_speak_as_the_user_who_has_logged_in_but_only_from_its_
         journald.holds(2, "popa3d")
     journald.holds(4, "popa3d")
 
-    one = source(journald, Choice(servers=UNITS["popa3d"]), agent="popa3d")
+    one = source(journald, Choice(servers=Popa3d.units), agent="popa3d")
     async with following(one) as seen:
         await seen.wait("ann")
     assert one.state()["refused"] == 2

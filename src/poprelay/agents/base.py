@@ -65,6 +65,10 @@ class Agent:
     """Those of the programs all of whose sessions are encrypted, for patterns that have a group `tls`."""
     pid_is_session: bool = False
     """One process serves one session, so that its process id joins a logout to its login."""
+    accounts: tuple[str, ...] = ()
+    """System accounts that are this server's alone, and that its lines come from: they and root count in a journal."""
+    units: tuple[str, ...] = ()
+    """systemd units that are this server's alone, where its lines come from accounts that are not."""
     resembles: str = ""
     """How messages begin that are a login if any is; those which no pattern takes are reported as near misses. Without
     it, a near miss is any message of the program that has one of the needles of its logins."""

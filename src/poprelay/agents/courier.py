@@ -21,6 +21,7 @@ class Courier(Agent):
 
     name = "courier"
     program = ("imapd", "imapd-ssl", "imaplogin", "pop3d", "pop3d-ssl", "pop3login", "courierpop3login")
+    accounts = ("courier",)
     service: Mapping[str, str] = {
         "imapd": "imap",
         "imapd-ssl": "imap",

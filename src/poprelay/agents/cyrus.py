@@ -24,6 +24,7 @@ class Cyrus(Agent):
         *("*/imap", "*/imaps", "*/pop3", "*/pop3s"),
         *("imap", "imaps", "pop3", "pop3s", "imapd", "pop3d"),
     )
+    accounts = ("cyrus",)
     service: Mapping[str, str] = {"imapd": "imap", "pop3d": "pop3"}
     login = (
         r"login: (?:[^\s\[\]]++ ?+)?+\[(?P<address>[0-9a-fA-F.:]++)\] (?P<user>.+) [A-Za-z0-9_-]++(?P<tls>\+TLS)?+"

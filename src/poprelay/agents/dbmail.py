@@ -14,6 +14,7 @@ class DBMail(Agent):
 
     name = "dbmail"
     program = ("dbmail/imap4d", "dbmail-imapd")
+    accounts = ("dbmail",)
     service = "imap"
     login = (
         r"Notice:\[imap\] dbmail_imap_session_handle_auth\(\+[0-9]++\): \[0x[0-9a-f]++\] login accepted: id \[[0-9]++\]"

@@ -16,6 +16,7 @@ class Imapproxy(Agent):
 
     name = "imapproxy"
     program = ("in.imapproxyd", "imapproxyd")
+    units = ("imapproxy.service",)  # it runs as nobody
     service = "imap"
     login = (
         r"LOGIN: '(?P<user>[^']*+(?:'(?! \()[^']*+)*+)' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"

@@ -28,6 +28,7 @@ class NginxMail(Agent):
 
     name = "nginx-mail"
     program = ("nginx", "")
+    units = ("nginx.service",)  # web applications may have its account, too
     service: Mapping[str, str] = {}
     login = rf"{_LINE}client logged in, {_WHO}"
     logout = rf"{_LINE}proxied session done, {_WHO}"

@@ -31,6 +31,7 @@ class Perdition(Agent):
         "perdition.imaps",
         "perdition",
     )
+    units = ("perdition.service",)  # it runs as nobody
     service: Mapping[str, str] = {
         "POP3": "pop3",
         "POP3S": "pop3",

@@ -18,6 +18,7 @@ class Popa3d(Agent):
 
     name = "popa3d"
     program = "popa3d"
+    units = ("popa3d.service", "popa3d@*.service")  # it logs as the user who has logged in
     pid_is_session = True
     connect = r"Session from (?P<address>\S++)$"
     login = (

@@ -21,6 +21,7 @@ class Vpopmail(Agent):
 
     name = "vpopmail"
     program = ("vpopmail", "vchkpw")
+    accounts = ("vpopmail",)
     service: Mapping[str, str] = {"vpopmail": "pop3", "vchkpw": "pop3"}
     login = (
         rf"vchkpw-(?P<service>pop3|imap)(?P<tls>s)?+: \([A-Z0-9-]++\) login success {_USER}:{_ADDRESS}$",

@@ -25,6 +25,7 @@ class Zimbra(Agent):
 
     name = "zimbra"
     program = ("", "mailboxlog", "mailboxd")
+    accounts = ("zimbra",)
     login = (
         rf"{_LINE}\[name=[^;\]]*+;ip=[0-9a-fA-F.:]++;oip=(?P<address>[0-9a-fA-F.:]++);[^\]]*+\] {_DONE}",
         rf"{_LINE}\[name=[^;\]]*+;ip=(?P<address>[0-9a-fA-F.:]++);(?![^\]]*(?:oip|via)=)[^\]]*+\] {_DONE}",

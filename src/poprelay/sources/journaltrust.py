@@ -22,22 +22,6 @@ if TYPE_CHECKING:
     from poprelay.config.section import Section
 
 ROOT: Final = 0
-ACCOUNTS: Final[dict[str, tuple[str, ...]]] = {
-    "courier": ("courier",),
-    "cyrus": ("cyrus",),
-    "dbmail": ("dbmail",),
-    "zimbra": ("zimbra",),
-}
-"""By agent: accounts that are its server's alone, and that its lines come from, beside root."""
-
-UNITS: Final[dict[str, tuple[str, ...]]] = {
-    "nginx": ("nginx.service",),
-    "perdition": ("perdition.service",),
-    "popa3d": ("popa3d.service", "popa3d@*.service"),
-}
-"""By agent: units that are its server's alone, where its lines come from accounts that are not: nginx' workers share
-one with web applications, perdition is nobody, and popa3d logs a login as the user who has logged in."""
-
 TRANSPORTS: Final = frozenset({"syslog", "journal"})
 """How an entry may have come: by syslog(3) or sd_journal_print(3), where one message is one entry. What a service
 prints (`stdout`) is cut at each newline, so that a newline in a user name would make an entry of its own."""
@@ -104,8 +88,8 @@ class Choice(msgspec.Struct, frozen=True):
             uids=uids,
             units=section.texts("units", (), once=True),
             commands=section.texts("commands", (), once=True),
-            accounts=tuple(name for agent in agents for name in ACCOUNTS.get(agent.name, ())),
-            servers=tuple(unit for agent in agents for unit in UNITS.get(agent.name, ())),
+            accounts=tuple(name for agent in agents for name in agent.accounts),
+            servers=tuple(unit for agent in agents for unit in agent.units),
         )
 
     def speakers(self) -> Speakers:

@@ -168,6 +168,24 @@ def test_revoking_nothing_is_exit_1_but_denying_is_not_nothing(poprelay: Poprela
     assert any("denied until" in why for why in row["why"])
 
 
+def test_denials_are_listed_and_lifted(poprelay: Poprelay, command: Command) -> None:
+    command(poprelay, "revoke", "--user", "ann", "--deny", "7d", "--reason", "spam")
+    command(poprelay, "revoke", "--address", "9.9.9.9", "--deny", "1d")
+    rows = command(poprelay, "denials", "--json").rows
+    assert [(row["address"], row["user"], row["reason"]) for row in rows] == [
+        (None, "ann", "spam"),
+        ("9.9.9.9", None, ""),
+    ]
+
+    assert command(poprelay, "denials", "--lift").exit == 2
+    assert command(poprelay, "denials", "--lift", "--user", "bob").exit == 1
+    (lifted,) = command(poprelay, "denials", "--lift", "--user", "ann", "--json").rows
+    assert (lifted["change"], lifted["user"]) == ("lifted", "ann")
+    assert re.match(r"9\.9\.9\.9  -  ", command(poprelay, "denials").out)
+    command(poprelay, "denials", "--lift", "--address", "9.9.9.9")
+    assert command(poprelay, "denials").out == "nobody is denied\n"
+
+
 def test_a_special_range_is_allowed_only_by_force(poprelay: Poprelay, command: Command, place: Path) -> None:
     line = one_line(command(poprelay, "allow", "10.1.2.3"), 1)
     assert "private" in line

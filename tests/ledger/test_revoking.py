@@ -230,3 +230,26 @@ def test_a_revocation_put_again_replaces_the_first() -> None:
     kept.remove("r")
     kept.remove("r")
     assert not kept
+
+
+def test_a_denial_can_be_lifted_but_what_it_closed_stays_closed() -> None:
+    desk = Desk()
+    desk.login()
+    desk.revoke(HOME, deny=HOUR)
+    (order,) = desk.ledger.denied(desk.now)
+    desk.do(lambda draft: draft.lift([order.id]))
+    assert desk.ledger.denied(desk.now) == []
+    assert said(desk.login()) == ["refused ann revoked"]  # a login of that second is still beaten
+    desk.now += 1
+    assert said(desk.login()) == ["opened ann"]
+
+
+def test_only_the_denial_that_was_named_is_lifted_and_a_restart_keeps_that() -> None:
+    desk = Desk()
+    desk.revoke(HOME, deny=HOUR)
+    desk.revoke(user="ann", deny=HOUR)
+    first, second = desk.ledger.denied(desk.now)
+    desk.do(lambda draft: draft.lift([first.id, "another"]))
+    assert [order.id for order in desk.ledger.denied(desk.now)] == [second.id]
+    desk.restart()
+    assert [order.id for order in desk.ledger.denied(desk.now)] == [second.id]

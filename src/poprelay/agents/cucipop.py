@@ -16,4 +16,4 @@ class Cucipop(Agent):
     program = "cucipop"
     login = r"(?P<user>[^\s]++) (?P<address>[0-9a-fA-F.:]++) [0-9]++, [0-9]++ \([0-9]++\), [0-9]++ \([0-9]++\)$"
     resembles = r"[^\s]++ [0-9a-fA-F.:]++ [0-9]"
-    login_needles = ("cucipop[",)
+    login_needles = ("cucipop",)

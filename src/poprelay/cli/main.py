@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("poprelay.cli.watch", "Show who may relay, live."),
     "allow": ("poprelay.cli.allow", "Let an address relay for a while, by hand."),
     "revoke": ("poprelay.cli.revoke", "Take the permission to relay away."),
+    "denials": ("poprelay.cli.denials", "Show whose new logins are refused; lift that."),
     "history": ("poprelay.cli.history", "Show what changed, newest first."),
     "explain": ("poprelay.cli.explain", "Say whether an address may relay now, and why."),
     "match": ("poprelay.cli.match", "Show what the agents see in a log."),

@@ -13,7 +13,19 @@ from poprelay.cli.call import Call, Row
 from poprelay.cli.output import cell, print_json, print_table
 from poprelay.escape import show
 
-SOURCES = ("name", "condition", "state", "lag", "lines", "logins", "unmatched", "last_line", "last_login")
+SOURCES = (
+    "name",
+    "condition",
+    "state",
+    "offset",
+    "lag",
+    "skew",
+    "lines",
+    "logins",
+    "unmatched",
+    "last_line",
+    "last_login",
+)
 MAPS = ("name", "condition", "addresses", "in_step", "changes")
 SERVICES = ("name", "condition", "found", "absent", "unavailable", "connections")
 
@@ -40,6 +52,8 @@ def _print(row: Row) -> None:
         f"since {cell('opened', row['since'], now)}"
     )
     print(f"{row['grants']} grants for {row['addresses']} addresses; ledger {show(row['ledger']['path'])}")
+    if row["denials"]:
+        print(f"{row['denials']} denials (see: poprelay denials)")
     print(", ".join(f"{count} {name}" for name, count in row["changes"].items()))
     services = [{**part, **part.get("answers", {})} for part in row["services"]]
     for title, columns, parts in (

@@ -16,7 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from poprelay.address import canonical
-from poprelay.daemon.rows import Row, change_row, grant_row
+from poprelay.daemon.rows import Row, change_row, denial_row, grant_row
 from poprelay.errors import PoprelayError, Refused
 from poprelay.ledger.history import History
 from poprelay.model import Absent, Address, Allowed, Change, Closed, Grant, Instant, Revocation, Unavailable
@@ -189,6 +189,27 @@ async def revoke(house: House, by: str, asked: Revoke) -> AsyncGenerator[Row, No
     }
 
 
+async def denials(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, None]:
+    """What refuses new logins: the orders that `revoke` made with a `deny`."""
+    for order in _denials(house.keeper, asked):
+        yield denial_row(order)
+
+
+async def lift(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, None]:
+    """End denials; the next login opens the relay again."""
+    keeper = house.keeper
+    orders = _denials(keeper, asked)
+    keeper.shut(lambda draft: draft.lift([order.id for order in orders]))
+    if not await keeper.durable(PATIENCE):
+        raise PoprelayError(
+            "lifted, but the ledger's file could not be written yet: a restart would bring it back",
+            remedy="see: poprelay status",
+        )
+    for order in orders:
+        yield {**denial_row(order), "change": "lifted"}
+    yield {"exit": 0 if orders else 1}
+
+
 async def history(house: House, _by: str, asked: Asked) -> AsyncGenerator[Row, None]:
     """Every change, newest first."""
     keeper = house.keeper
@@ -311,12 +332,14 @@ OPERATIONS: Final[dict[str, Operation[Any]]] = {
     "watch": Operation(Filter, watch, endless=True),
     "history": Operation(Asked, history),
     "explain": Operation(One, explain),
+    "denials": Operation(Filter, denials),
+    "lift": Operation(Filter, lift, writes=True),
     "allow": Operation(Allow, allow, writes=True),
     "revoke": Operation(Revoke, revoke, writes=True),
     "cleanup": Operation(Nothing, cleanup, writes=True),
     "wipe": Operation(Nothing, wipe, writes=True),
 }
-"""Every operation by its name, which is the command's name too."""
+"""Every operation by its name: that of the command, and `lift` for `denials --lift`."""
 
 
 async def _done(keeper: Keeper) -> tuple[bool, bool]:
@@ -339,6 +362,16 @@ def _wanted(keeper: Keeper, text: str | None) -> Address | None:
 
 def _widened(keeper: Keeper, address: Address) -> Address:
     return keeper.ledger.key(address)
+
+
+def _denials(keeper: Keeper, asked: Filter) -> list[Revocation]:
+    wanted = _wanted(keeper, asked.address)
+    return [
+        order
+        for order in keeper.ledger.denied(keeper.clock.now())
+        if asked.user in (None, order.user)
+        and (wanted is None or (order.address is not None and _widened(keeper, order.address) == wanted))
+    ]
 
 
 def _check_text(name: str, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from poprelay.ledger.ledger import Ledger
-from poprelay.model import Change, Closed, Grant, Opened, Refused, Renewed
+from poprelay.model import Change, Closed, Grant, Opened, Refused, Renewed, Revocation
 from poprelay.spans import rfc3339
 
 Row: TypeAlias = dict[str, Any]
@@ -25,6 +25,18 @@ def grant_row(ledger: Ledger, grant: Grant) -> Row:
         "sessions": ledger.open_sessions(grant.key),
         "reason": grant.reason,
         "renewals": grant.renewals,
+    }
+
+
+def denial_row(order: Revocation) -> Row:
+    """One order by which new logins are refused until then; an address or user of None is any."""
+    return {
+        "address": order.address,
+        "user": order.user,
+        "at": rfc3339(order.at),
+        "until": rfc3339(order.deny_until),
+        "by": order.by,
+        "reason": order.reason,
     }
 
 

@@ -52,6 +52,7 @@ def status_row(daemon: Daemon) -> Row:
         },
         "grants": len(ledger),
         "addresses": ledger.address_count,
+        "denials": len(ledger.denied(now)),
         "changes": dict(keeper.counts),
         "sources": sources,
         "maps": maps,

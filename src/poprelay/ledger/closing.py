@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from msgspec.structs import replace
@@ -54,6 +54,14 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
         else:
             overlay.close_grant(cell, reason, revocation.at)
     overlay.revocations.add(revocation)
+
+
+def lift(overlay: Overlay, names: Iterable[str]) -> None:
+    """Let new logins in again that the orders with these ids deny; what they closed stays closed."""
+    wanted = set(names)
+    for revocation in list(overlay.state.revocations):
+        if revocation.id in wanted:
+            overlay.revocations.add(replace(revocation, deny_until=None))
 
 
 def rejudge(overlay: Overlay) -> None:

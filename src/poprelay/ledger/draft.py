@@ -153,6 +153,10 @@ class Draft:
         """
         closing.revoke(self.overlay, revocation)
 
+    def lift(self, names: Iterable[str]) -> None:
+        """End the denials of the revocations with these ids. Logins from before each are beaten as ever."""
+        closing.lift(self.overlay, names)
+
     def expire(self, limit: int | None = None) -> None:
         """Close what has ended, at most `limit` grants; let go of all else that is over."""
         closing.expire(self.overlay, limit)

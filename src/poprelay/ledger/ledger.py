@@ -16,6 +16,7 @@ answer may have changed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from poprelay.ledger import flight
 from poprelay.ledger.book import Cell, plainly_live
@@ -157,14 +158,17 @@ class Ledger:
         most = self.terms.max_users_per_address
         return [address for address, crowd in self._state.crowds.items() if crowd.count(now) > most]
 
+    def denied(self, now: Instant) -> list[Revocation]:
+        """The orders that refuse new logins now, oldest first."""
+        return sorted((one for one in self._state.revocations if denies(one, now)), key=attrgetter("at"))
+
     def denials(self, address: Address, now: Instant) -> list[str]:
         """What besides the rules stands against logins from this address, as sentences."""
         address = self.key(address)
-        denials = [one for one in self._state.revocations if denies(one, now)]
         sentences = [
             f"{'it' if one.user is None else one.user} is denied until {rfc3339(one.deny_until)}, by {one.by}"
             + (f" ({one.reason})" if one.reason else "")
-            for one in denials
+            for one in self.denied(now)
             if one.address is None or self.key(one.address) == address
         ]
         if address in self.crowded(now):

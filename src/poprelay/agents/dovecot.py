@@ -29,10 +29,10 @@ _PROXY: Final = _SERVICE + r"proxy\([^()]++\): "
 _BACK_END: Final = rf"(?:remote host|<{_ADDRESS}>|[^\s()<>]+)(?: \(master [^()]++\))?+(?: \([\d.]++ secs\))?+"
 _PROXIED: Final = r": user=<(?P<user>[^()]*)>" + _TAIL
 
-# A name with `)<` (or `):`) would let another session's end be forged, by it or by text further on in the line.
-_OF_SESSION: Final = r"\((?P<user>[^)]*+(?:\)(?!<)[^)]*+)*+)\)<[0-9]++><(?P<session>[^<> \t]++)>: (?:Info: )?+"
-_OF_USER: Final = r"\((?P<user>[^)]*+(?:\)(?!:)[^)]*+)*+)\): (?:Info: )?+"
-_END: Final = r"(?:Disconnected|Logged out|Connection closed)\b"
+# A name with `)<` or `):` would let another session's end be forged, by it or by text further on in the line.
+# Before 2.3 there was neither process nor session.
+_OF_USER: Final = r"\((?P<user>[^)]*+(?:\)(?![<:])[^)]*+)*+)\)(?:<[0-9]++><(?P<session>[^<> \t]++)>)?+: (?:Info: )?+"
+_END: Final = r"(?:Disconnected|Logged out|Connection closed|Server shutting down)\b"
 
 
 class Dovecot(Agent):
@@ -47,9 +47,8 @@ class Dovecot(Agent):
         rf"(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
     )
     logout = (
-        rf"(?P<service>imap|pop3){_OF_SESSION}(?:{_END}|Server shutting down\b)",
-        rf"{_PROXY}(?:Disconnected by|disconnecting) [^<>]*{_PROXIED}",
         rf"(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
+        rf"{_PROXY}(?:Disconnected by|disconnecting) [^<>]*{_PROXIED}",
     )
     service: Mapping[str, str] = {"imap-login": "imap", "pop3-login": "pop3"}
     resembles = r"(?:(?:imap|pop3)-login: )?(?:Info: )?(?:Login|Logged in): "

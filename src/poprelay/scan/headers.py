@@ -37,10 +37,7 @@ _BEHIND: Final = (
     rb"([^\s:\[\]]++)(?:\[(\d++)\])?+: "
     rb"(?:\[ID \d++ \w++\.\w++\] )?+"  # Solaris
 )
-HEAD: Final = (
-    rb"(.{15}|\d{4}-[^ ]++)( [^ ]++ [^ :\[]++)(?:\[(\d++)\])?+: "
-    rb"(?:\[ID \d++ \w++\.\w++\] )?+"
-)
+HEAD: Final = rb"(.{15}|\d{4}-[^ ]++)( [^ ]++ [^ :\[]++)(?:: |\[(\d++)\]: )(?!\[ID )"
 """What is likely the header of a syslog line: stamp, host and program, process id. It is one if the stamp is of a usual
 form (`Stamps.quick`), and `split` has found the same host and program, with one blank before each, in another line."""
 

@@ -98,12 +98,12 @@ class Scanner:
             swift = swifts[needle]
             if swift is not None:
                 row = swift.rows(block, begin, end)[0]
-                stamp = row[0]
-                at = seconds.get(stamp) or quick(stamp)
                 whose = swift.known.get(row[1])
-                if at is not None and whose is not None:
-                    make, origin = whose
-                    event = make(row, at, origin, row[2])
+                if whose is not None:
+                    at = seconds.get(row[0]) or quick(row[0])
+                    if at is not None:
+                        make, origin = whose
+                        event = make(row, at, origin, row[2])
             if event is None:
                 event = self._event(block, begin, end, needle, missed)
             if event is not None:

@@ -37,7 +37,7 @@ class Swift:
             raise ValueError(f"it depends on where the text begins: {pattern!r}")
         try:
             # a line that is not of this form is one match, too, of nothing: so it is never looked for within a line
-            whole = re.compile(HEAD + rb"()(?:" + pattern + rb").*+|.++")
+            whole = re.compile(HEAD + rb"()(?:" + pattern + rb")(?s:.*+)|(?s:.++)")
         except re.error as error:
             raise ValueError(f"it cannot stand behind a header: {error}") from error
         nothing = 4  # the group behind those of HEAD

@@ -1,7 +1,7 @@
 """A mail log of any length, for the benchmarks: lines of a Dovecot and Postfix host, in the shapes that these write.
 
-The mix is a model: no log of a busy host was at hand. `logins` is the share of lines that are a login; the end of each
-session follows as another line.
+The mix is a model: no log of a busy host was at hand. `logins` is the share of lines that are a login; of the others
+every ninth is the end of a session, which makes an event, too.
 
     python benchmarks/maillog.py 400 --logins 0.03 >mail.log
 """
@@ -59,6 +59,10 @@ OTHER: Final = (
     (12, "dovecot: auth: passwd-file({user},{ip},<{session}>): Password mismatch"),
     (38, "dovecot: lmtp({to})<{pid}><{session}>: msgid=<{session}@{name}>: saved mail to INBOX"),
     (20, "dovecot: lmtp({pid}): Connect from local"),
+    (90, "dovecot: imap({user})<{pid}><{session}>: Disconnected: Logged out {counts}"),
+    (6, "dovecot: imap({user})<{pid}><{session}>: Disconnected: Connection closed (No commands sent) {counts}"),
+    (4, "dovecot: imap({user}): Logged out in=8 out=404"),
+    (20, "dovecot: pop3({user})<{pid}><{session}>: Disconnected: Logged out top=0/0, retr=0/0, del=0/0, size=0"),
     (8, "CRON[{pid}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"),
 )
 HOSTILE: Final = (
@@ -75,15 +79,12 @@ LOGINS: Final = (
 )
 PARTS: Final = {
     "mail": "from=<ann@example.net> to=<bob@example.org> proto=ESMTP helo=<client.example.net>",
+    "counts": "in=9 out=470 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0",
     "sent": "delays=0.37/0.51/1.4/0.59, dsn=2.0.0, status=sent",
     "where": "method=PLAIN, rip=198.51.100.77, lip=192.0.2.25, TLS, session=<jU8VlvBgE8HLAHEF>",
     "forged": 'from=<"dovecot: imap-login: Login: user=<b>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1"@example.org>',
 }
 LOGIN: Final = "dovecot: {service}-login: Login: user=<{user}>, method=PLAIN, {origin}, session=<{session}>"
-ENDS: Final = {
-    "imap": "dovecot: imap({user})<{pid}><{session}>: Disconnected: Logged out in=9 out=470 deleted=0 expunged=0",
-    "pop3": "dovecot: pop3({user})<{pid}><{session}>: Disconnected: Logged out top=0/0, retr=0/0, del=0/0, size=0",
-}
 
 
 def lines(logins: float, *, seed: int = 1) -> Iterator[str]:
@@ -94,14 +95,11 @@ def lines(logins: float, *, seed: int = 1) -> Iterator[str]:
     number = 0
     while True:
         stamp = (BEGIN + timedelta(seconds=number // PER_SECOND)).strftime("%b %e %H:%M:%S")
-        for text in _event(chance, logins, noise, weights):
-            number += 1
-            yield f"{stamp} mx1 {text}"
+        number += 1
+        yield f"{stamp} mx1 {_text(chance, logins, noise, weights)}"
 
 
-def _event(
-    chance: random.Random, logins: float, noise: tuple[tuple[int, str], ...], weights: list[int]
-) -> Iterator[str]:
+def _text(chance: random.Random, logins: float, noise: tuple[tuple[int, str], ...], weights: list[int]) -> str:
     words: dict[str, object] = {
         **PARTS,
         "pid": chance.randrange(100, 65536),
@@ -113,12 +111,10 @@ def _event(
         "queue": f"{chance.randrange(1 << 40):010X}",
         "session": f"{chance.randrange(1 << 60):x}",
     }
-    if chance.random() * (1 - logins) < logins:  # an event of two lines, one of them a login
+    if chance.random() < logins:
         _, service, origin = chance.choices(LOGINS, [weight for weight, *_ in LOGINS])[0]
-        yield LOGIN.format(service=service, origin=origin.format(**words), **words)
-        yield ENDS[service].format(**words)
-    else:
-        yield chance.choices(noise, weights)[0][1].format(**words)
+        return LOGIN.format(service=service, origin=origin.format(**words), **words)
+    return chance.choices(noise, weights)[0][1].format(**words)
 
 
 def blocks(megabytes: float, logins: float, *, seed: int = 1) -> Iterator[bytes]:

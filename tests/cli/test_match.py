@@ -107,12 +107,12 @@ def test_a_summary_counts_logins_logouts_and_near_misses_of_each_agent(
     assert rows(lines) == [
         {"agent": "dovecot", "logins": 1, "logouts": 1, "near_misses": 1},
         {"agent": "uw-imap", "logins": 1, "logouts": 0, "near_misses": 1},
-        {"lines": 5, "unmatched": 2},
+        {"unmatched": 2},
     ]
     code, lines, _ = matched(capsys, log, "--summary", "--agent", "uw-imap")
     assert lines == [
         "uw-imap: 1 logins, 0 logouts, 1 near misses",
-        "5 lines, 1 of them look like a login but match nothing",
+        "1 lines look like a login but match nothing",
     ]
 
 

@@ -53,9 +53,10 @@ def command(
     counts: _Counts = Counter()
     missed: Counter[str] = Counter()
     kept: list[bytes] = []
-    lines = unmatched = 0
+    unmatched = 0
     for name in files:
-        for before, scanned in reading.read_log(
+        before = 0
+        for scanned in reading.read_log(
             name,
             agents,
             year=year,
@@ -64,7 +65,6 @@ def command(
             kept=kept if name == "-" else None,
             quiet=summary,
         ):
-            lines += scanned.lines
             counts.update(zip(map(_AGENT, scanned.events), map(type, scanned.events), strict=True))
             unmatched += scanned.unmatched
             if summary:
@@ -75,8 +75,9 @@ def command(
                 rows += [_missed(name, before + number + 1, line) for number, line in scanned.near_misses]
                 for row in sorted(rows, key=lambda row: row["line"]):
                     print_json(row) if as_json else print(_text(row))
+                before += scanned.lines
     if summary:
-        _summarise(counts, missed, [agent.name for agent in agents], lines, as_json=as_json)
+        _summarise(counts, missed, [agent.name for agent in agents], as_json=as_json)
     found = any(kind is Login for _, kind in counts)
     _hint(files, agents, kept, found=found, unmatched=0 if near_misses else unmatched)
     sys.exit(0 if found else 1)
@@ -139,7 +140,7 @@ def _text(row: Row) -> str:
     )
 
 
-def _summarise(counts: _Counts, missed: Counter[str], agents: list[str], lines: int, *, as_json: bool) -> None:
+def _summarise(counts: _Counts, missed: Counter[str], agents: list[str], *, as_json: bool) -> None:
     unmatched = missed.total()
     for row in _totals(counts, missed, agents):
         if as_json:
@@ -148,9 +149,9 @@ def _summarise(counts: _Counts, missed: Counter[str], agents: list[str], lines: 
             said = (f"{row[key]} {key.replace('_', ' ')}" for key in ("logins", "logouts", "near_misses"))
             print(f"{row['agent']}: {', '.join(said)}")
     if as_json:
-        print_json({"lines": lines, "unmatched": unmatched})
+        print_json({"unmatched": unmatched})
     else:
-        print(f"{lines} lines, {unmatched} of them look like a login but match nothing")
+        print(f"{unmatched} lines look like a login but match nothing")
 
 
 def _totals(counts: _Counts, missed: Counter[str], agents: list[str]) -> Iterator[Row]:

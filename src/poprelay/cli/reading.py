@@ -74,8 +74,8 @@ def read_log(
     near_misses: bool = False,
     kept: list[bytes] | None = None,
     quiet: bool = False,
-) -> Iterator[tuple[int, Scanned]]:
-    """What the agents see in one log: the number of lines before each block, and what the block held.
+) -> Iterator[Scanned]:
+    """What the agents see in one log, block by block.
 
     The first blocks go to `kept`, if that is given. `quiet`: nothing is printed meanwhile, so that progress may show on
     the same terminal.
@@ -83,15 +83,13 @@ def read_log(
     scanner = Scanner(agents, source=name, zone=zone, near_misses=near_misses)
     now = Clock().now()
     horizon = _end_of(year, zone) if year is not None else (modified(name) or now) + DAY
-    before = 0
     with _Progress(name, quiet=quiet) as progress, open_log(name) as stream:
         for block in blocks(stream, name=name, unterminated=True):
             scanned = scanner.scan(block.data, now=now if year is None else max(now, horizon), horizon=horizon)
             if kept is not None and len(kept) < KEPT:
                 kept.append(block.data)
-            yield before, scanned
-            before += scanned.lines
-            progress.show(len(block.data), before)
+            yield scanned
+            progress.show(len(block.data))
 
 
 def first_blocks(name: str, kept: Sequence[bytes], most: int) -> Iterator[bytes]:
@@ -129,8 +127,8 @@ class _Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, read: int, lines: int) -> None:
-        """So much more has been read, and so many lines in all."""
+    def show(self, read: int) -> None:
+        """So many bytes more have been read."""
         self._read += read
         if not self._shown or time.monotonic() < self._next:
             return
@@ -138,7 +136,7 @@ class _Progress:
         if self._bar is None:
             self._begin()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._read, lines=f"{lines:,} lines")
+            self._bar.update(self._task, completed=self._read)
             self._bar.refresh()
 
     def _begin(self) -> None:
@@ -158,11 +156,10 @@ class _Progress:
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
-            TextColumn("{task.fields[lines]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
             auto_refresh=False,
         )
-        self._task = self._bar.add_task("", total=plain_size(self._name), lines="")
+        self._task = self._bar.add_task("", total=plain_size(self._name))
         self._bar.start()

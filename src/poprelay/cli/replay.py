@@ -63,7 +63,7 @@ def _config(path: Path | None, *, into: bool) -> Config:
 def _events(files: Sequence[str], config: Config, year: int | None, zone: tzinfo | None) -> Iterator[list[Event]]:
     agents = {agent.name: agent for part in config.sources for agent in part.agents}
     for name in files:
-        for _, scanned in reading.read_log(name, list(agents.values()), year=year, zone=zone):
+        for scanned in reading.read_log(name, list(agents.values()), year=year, zone=zone):
             yield scanned.events
 
 

@@ -48,11 +48,12 @@ class Lines:
                 return Block(b"")
             self.skipping = False
             data, cut = data[end:], 1
-        elif self.partial:
-            data = self.partial + data
         end = data.rfind(b"\n") + 1
-        whole, rest = data[:end], data[end:]
-        if b"\0" in data:
+        if not end:
+            whole, rest = b"", self.partial + data
+        else:
+            whole, rest = b"".join((self.partial, memoryview(data)[:end])), data[end:]  # copied once
+        if b"\0" in whole or b"\0" in rest:
             whole, rest = _HOLES.sub(b"", whole), rest.lstrip(b"\0")
         if len(rest) > LONGEST:
             self.skipping, rest = True, b""

@@ -133,7 +133,7 @@ def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(log: Path, monkeypa
     monkeypatch.setenv("COLUMNS", "120")
     log.write_text(f"{AT} dovecot: {LOGIN}\n" * 10)
     assert run(["match", str(log), "--summary"]) == 0
-    assert "10 lines" in terminal.getvalue()
+    assert "1.3/1.3 kB" in terminal.getvalue()
     assert str(log) in terminal.getvalue().replace("\n", "")
 
 

@@ -13,6 +13,7 @@
     ├── SourceError      a source cannot be read now; the supervisor retries       exit 1
     ├── MapError         a map cannot be written now; the supervisor retries       exit 1
     ├── ServiceError     a socket cannot be opened now; the supervisor retries     exit 1
+    ├── MtaError         an MTA cannot be asked, or set up as wanted               exit 1
     └── StoreError       the ledger's file cannot be written now                   exit 1
         └── StoreDamaged the ledger's file is not readable; it is set aside        exit 1
 
@@ -95,6 +96,10 @@ class MapError(PoprelayError):
 
 class ServiceError(PoprelayError):
     retry = True
+
+
+class MtaError(PoprelayError):
+    pass
 
 
 class StoreError(PoprelayError):

@@ -31,6 +31,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "match": ("poprelay.cli.match", "Show what the agents see in a log."),
     "replay": ("poprelay.cli.replay", "Run a log through a fresh ledger by the log's own clock."),
     "agents": ("poprelay.cli.agents", "Show the agents, their patterns and samples."),
+    "setup": ("poprelay.cli.setup", "Let the MTA of this host ask poprelay."),
+    "doctor": ("poprelay.cli.doctor", "Find what is wrong or dangerous, and what mends it."),
     "import": ("poprelay.cli.importing", "Turn a Mail::POPRelay config into one of ours."),
     "cleanup": ("poprelay.cli.cleanup", "Remove from maps and ledger what is no longer live."),
     "wipe": ("poprelay.cli.wipe", "Close every grant."),

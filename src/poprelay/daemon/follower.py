@@ -29,6 +29,8 @@ class Numbers(msgspec.Struct):
     last_read: Instant | None = None
     last_login: Instant | None = None
     skew: float = 0.0
+    agents: dict[str, int] = msgspec.field(default_factory=dict)
+    """Logins by the agent that saw them."""
 
 
 class Follower:
@@ -79,6 +81,7 @@ class Follower:
         return {
             "lines": numbers.lines,
             "logins": numbers.logins,
+            "agents": numbers.agents,
             "logouts": numbers.logouts,
             "cut": numbers.cut,
             "unmatched": numbers.unmatched,
@@ -98,6 +101,7 @@ class Follower:
         for event in batch.events:
             if isinstance(event, Login):
                 numbers.logins += 1
+                numbers.agents[event.agent] = numbers.agents.get(event.agent, 0) + 1
                 numbers.last_login = event.at
             else:
                 numbers.logouts += 1

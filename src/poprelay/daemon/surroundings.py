@@ -9,7 +9,7 @@ import structlog
 from poprelay.errors import PoprelayError
 from poprelay.ledger.rules import Surroundings
 from poprelay.mta.host import gateways, own_addresses
-from poprelay.mta.postfix import trusted_networks
+from poprelay.mta.postfix.networks import trusted_networks
 
 log = structlog.get_logger()
 

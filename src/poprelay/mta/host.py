@@ -17,13 +17,16 @@ import ctypes
 import os
 import socket
 import sys
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
-from poprelay.address import canonical
+from poprelay.address import Network, canonical
 from poprelay.model import Address
 
 _NET: Final = Path("/proc/self/net")
+_DEVICES: Final = Path("/sys/class/net")
 _GATEWAY: Final = 0x0002
 """RTF_GATEWAY of route(7)."""
 
@@ -60,6 +63,29 @@ def gateways(net: Path = _NET) -> frozenset[Address]:
         except FileNotFoundError:  # a kernel without that family
             continue
     return frozenset(found)
+
+
+def bridges(net: Path = _NET, devices: Path = _DEVICES) -> tuple[Network, ...]:
+    """The networks behind this host's bridges: of containers and virtual machines, many behind one address each."""
+    names = {path.parent.name for path in devices.glob("*/bridge")}
+    found: list[Network] = []
+    with suppress(FileNotFoundError):  # a kernel without that family
+        rows = [line.split() for line in (net / "route").read_text("ascii").splitlines()[1:]]
+        found += [_ipv4_network(row[1], row[7]) for row in rows if row[0] in names and int(row[7], 16)]
+    with suppress(FileNotFoundError):
+        rows = [line.split() for line in (net / "ipv6_route").read_text("ascii").splitlines()]
+        found += [
+            IPv6Network((bytes.fromhex(row[0]), int(row[1], 16)))
+            for row in rows
+            if row[9] in names and 0 < int(row[1], 16) < 128
+        ]
+    return tuple(network for network in dict.fromkeys(found) if not (network.is_link_local or network.is_multicast))
+
+
+def _ipv4_network(destination: str, mask: str) -> IPv4Network:
+    """From two hexadecimal numbers in this machine's order."""
+    address, bits = (int(number, 16).to_bytes(4, sys.byteorder) for number in (destination, mask))
+    return IPv4Network((address, int.from_bytes(bits, "big").bit_count()))
 
 
 def _ipv4_gateways(table: str) -> set[Address]:

@@ -15,18 +15,14 @@ not listed, and what it says can change at any time.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from poprelay.address import Network
-
-TIMEOUT: Final = 10.0
-"""Seconds for postconf to answer."""
-_POSTCONF: Final = ("/usr/sbin/postconf", "/usr/local/sbin/postconf")
-"""Where it is when PATH does not say, as in a unit or under cron."""
+from poprelay.errors import MtaError
+from poprelay.mta.postfix import postconf as program
+from poprelay.mta.postfix.postconf import TIMEOUT, shown
 
 
 class Trusted(NamedTuple):
@@ -42,25 +38,14 @@ def trusted_networks(*, postconf: str = "", config_directory: Path | None = None
     An instance of its own (postmulti(1)) is named by `config_directory`. What master.cf sets for single services with
     `-o mynetworks=` is not looked at.
     """
-    program = postconf or _find()
-    if not program:
+    asked = postconf or program.find()
+    if not asked:
         return Trusted((), ("mynetworks: no postconf on PATH nor in /usr/sbin, so what Postfix trusts is not known",))
     where = ["-c", str(config_directory)] if config_directory else []
     try:
-        done = subprocess.run(
-            [program, *where, "-hx", "mynetworks"],
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return Trusted((), (f"mynetworks: {program} did not answer within {timeout:g} seconds",))
-    except OSError as error:
-        return Trusted((), (f"mynetworks: cannot run {program}: {error.strerror or error}",))
-    if done.returncode != 0:
-        return Trusted((), (f"mynetworks: {_complaint(done.stderr, program)}",))
-    return parse(done.stdout.decode("utf-8", "replace"))
+        return parse(program.ask(asked, *where, "-hx", "mynetworks", timeout=timeout))
+    except MtaError as error:
+        return Trusted((), (f"mynetworks: {error}",))
 
 
 def parse(text: str) -> Trusted:
@@ -91,17 +76,17 @@ def _network(pattern: str) -> Network | str:
         inside, bracket, rest = pattern[1:].partition("]")
         bare = inside + rest
         if not bracket or ":" not in inside:
-            return f"{_shown(pattern)}, which is not an address"
+            return f"{shown(pattern)}, which is not an address"
     elif pattern.startswith("/"):
-        return f"the file {_shown(pattern)}"
+        return f"the file {shown(pattern)}"
     elif ":" in pattern:
-        return f"the table {_shown(pattern)}"
+        return f"the table {shown(pattern)}"
     elif not pattern[0].isdigit():
-        return f"the name {_shown(pattern)}"
+        return f"the name {shown(pattern)}"
     try:
         return ip_network(bare)
     except ValueError as error:
-        return _shown(str(error))
+        return shown(str(error))
 
 
 def _without(network: Network, excluded: list[Network]) -> list[Network]:
@@ -128,17 +113,3 @@ def _collapsed(networks: list[Network]) -> tuple[Network, ...]:
     four = collapse_addresses(n for n in networks if isinstance(n, IPv4Network))
     six = collapse_addresses(n for n in networks if isinstance(n, IPv6Network))
     return (*four, *six)
-
-
-def _find() -> str:
-    found = shutil.which("postconf")
-    return found or next((path for path in _POSTCONF if shutil.which(path)), "")
-
-
-def _complaint(stderr: bytes, program: str) -> str:
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return _shown(lines[-1]) if lines else f"{program} failed without a word"
-
-
-def _shown(text: str) -> str:
-    return re.sub(r"[^ -~]", "?", text[:200])

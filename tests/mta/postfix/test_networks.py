@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poprelay.mta.postfix import parse, trusted_networks
+from poprelay.mta.postfix.networks import parse, trusted_networks
 
 
 def networks(text: str) -> list[str]:
@@ -136,7 +136,7 @@ def test_a_postconf_that_cannot_run_is_a_remark(tmp_path: Path, there: bool) -> 
 
 def test_a_host_without_postfix_is_a_remark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("poprelay.mta.postfix._POSTCONF", (str(tmp_path / "gone"),))
+    monkeypatch.setattr("poprelay.mta.postfix.postconf.PLACES", (str(tmp_path / "gone"),))
     found = trusted_networks()
     assert found.networks == ()
     assert found.remarks == ("mynetworks: no postconf on PATH nor in /usr/sbin, so what Postfix trusts is not known",)

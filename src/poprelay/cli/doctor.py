@@ -1,0 +1,41 @@
+"""`poprelay doctor`: what is wrong or dangerous, and the line that mends it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from poprelay.cli import options
+from poprelay.cli.output import print_json
+from poprelay.escape import show
+
+_EXIT: Final = {"note": 0, "fault": 1, "danger": 4}
+
+
+@click.command(name="doctor")
+@click.argument("mta", required=False, default="")
+@options.config
+@options.as_json
+def command(mta: str, config_path: Path, as_json: bool) -> None:
+    """Find what is wrong or dangerous in our config, our sources, the daemon, and how the MTA asks us.
+
+    Each finding says what it is, why it matters, and the line that mends it. Run it as root, so that it sees all. Exit
+    code by the worst: 0 none, or notes; 1 a fault: who may relay cannot; 4 a danger: somebody may who must not.
+    """
+    from poprelay.daemon.doctor import examine
+
+    findings = examine(config_path, mta)
+    for finding in findings:
+        if as_json:
+            print_json(msgspec.to_builtins(finding))
+        else:
+            print(show(f"{finding.level}: {finding.about}: {finding.what}"))
+            print(f"  why: {show(finding.why)}")
+            print(f"  mend: {show(finding.mend)}")
+    if not findings and not as_json:
+        print("nothing is wrong")
+    sys.exit(max((_EXIT[finding.level] for finding in findings), default=0))

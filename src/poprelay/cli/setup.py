@@ -1,0 +1,70 @@
+"""`poprelay setup`: lets an MTA ask us."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from poprelay.cli import options
+from poprelay.cli.output import print_json
+from poprelay.escape import show
+
+
+@click.command(name="setup")
+@click.argument("mta", required=False, default="")
+@click.option("--with", "kind", default="", metavar="KIND", help="The map or service to ask; else the best for it.")
+@click.option("--log", type=click.Path(path_type=Path), help="The log to follow, where there is no config yet.")
+@click.option(
+    "--agent", "agents", multiple=True, metavar="NAME", help="The server that logs there; may be given again."
+)
+@click.option("--apply", "changes", is_flag=True, help="Change it, and prove it on the SMTP port.")
+@click.option("--undo", "undoes", is_flag=True, help="Put back what --apply has changed.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=25, show_default=True, help="The SMTP port, for the proof."
+)
+@click.option("--from", "source", type=options.Address(), help="An address of this host, for the proof.")
+@options.config
+@options.as_json
+def command(
+    mta: str,
+    kind: str,
+    log: Path | None,
+    agents: tuple[str, ...],
+    changes: bool,
+    undoes: bool,
+    port: int,
+    source: str | None,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Let the MTA of this host ask poprelay, and write /etc/poprelay/poprelay.toml if it is not there.
+
+    Without --apply nothing is changed: it shows, as a diff, what would be. With --apply each file that changes is kept
+    beside as it was; then it is proved that an address without a grant is refused, with one accepted, and refused again
+    when it is revoked. If that fails, everything is put back. Exit code: 0 done, or nothing to do; 1 it failed.
+    """
+    from poprelay.daemon.setup import Setup, undo_setup
+
+    if changes and undoes:
+        raise click.UsageError("--apply and --undo contradict each other")
+
+    def say(sentence: str) -> None:
+        print_json({"said": sentence}) if as_json else print(show(sentence))
+
+    if undoes:
+        sys.exit(0 if undo_setup(config_path, say) else 1)
+    setup = Setup(config_path, mta=mta, kind=kind, log=log, agents=agents)
+    difference = setup.diff()
+    if as_json:
+        files = [str(edit.path) for edit in setup.edits()]
+        print_json({"mta": setup.mta.name, "kind": setup.kind, "files": files, "diff": difference})
+    else:
+        for sentence in setup.sentences():
+            print(show(sentence))
+        print("\n".join(map(show, difference.splitlines())) or "nothing is to be changed")
+    if changes:
+        setup.apply(say, port=port, source=source or "")
+    elif difference and not as_json:
+        print("nothing was changed yet: poprelay setup --apply does it")

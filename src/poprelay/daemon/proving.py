@@ -1,0 +1,96 @@
+"""Proves on the real SMTP port that grants decide: refused, granted, accepted, revoked, refused."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from poprelay.address import special
+from poprelay.daemon.client import ask, connect
+from poprelay.daemon.probe import Verdict, probe
+from poprelay.errors import MtaError
+from poprelay.mta.apply import run
+from poprelay.mta.host import own_addresses
+from poprelay.mta.postfix.networks import trusted_networks
+
+LENT: Final = "192.0.2.254"
+"""An address of nobody (RFC 5737) that the loopback interface gets for the proof, if it has no other that will do."""
+PATIENCE: Final = 15.0
+"""Seconds until a change must be seen by the MTA."""
+_REASON: Final = "setup's proof"
+
+
+def prove(control: Path, say: Callable[[str], None], *, port: int, source: str = "") -> None:
+    """Prove it with the daemon at `control`; each step is said. Raises MtaError where it is not so."""
+    with _client_address(source) as address:
+        server = _server(address, port)
+        first = probe(server, port, address)
+        if first.accepted:
+            raise MtaError(
+                f"a client at {address} may relay without us: {first}",
+                remedy="it is trusted, or this is an open relay (see: poprelay doctor); prove it from another address: "
+                "--from ADDRESS",
+            )
+        say(f"a client at {address} is refused: {first}")
+        _ask(control, "allow", address=address, span="5m", reason=_REASON, force=True)
+        try:
+            say(f"with a grant it is accepted: {_until(True, server, port, address)}")
+        finally:
+            _ask(control, "revoke", address=address, reason=_REASON)
+        say(f"without it, it is refused again: {_until(False, server, port, address)}")
+
+
+def _until(accepted: bool, server: str, port: int, address: str) -> Verdict:
+    end = time.monotonic() + PATIENCE
+    while True:
+        verdict = probe(server, port, address)
+        if verdict.accepted == accepted:
+            return verdict
+        if time.monotonic() > end:
+            state = "with a grant" if accepted else "whose grant was revoked"
+            raise MtaError(f"a client at {address} {state} is told: {verdict}")
+        time.sleep(0.2)
+
+
+def _ask(control: Path, operation: str, **arguments: Any) -> None:
+    for _ in ask(connect(control), operation, arguments):
+        pass
+
+
+def _server(address: str, port: int) -> str:
+    """Where the SMTP server takes a connection from that address: the loopback address, or its own."""
+    loopback = "::1" if ":" in address else "127.0.0.1"
+    for server in (loopback, address):
+        try:
+            socket.create_connection((server, port), 5.0, (address, 0)).close()
+        except OSError:
+            continue
+        return server
+    raise MtaError(f"no SMTP server takes a connection at port {port}", remedy="start it, or name its port: --port")
+
+
+@contextmanager
+def _client_address(source: str = "") -> Iterator[str]:
+    """An address of this host that the MTA does not trust; one is lent to the loopback interface if there is none."""
+    if source:
+        yield source
+        return
+    trusted = trusted_networks().networks
+    own = (address for address in sorted(own_addresses()) if ":" not in address and special(address) != "loopback")
+    for address in own:
+        if not any(ip_address(address) in network for network in trusted):
+            yield address
+            return
+    if shutil.which("ip") is None:
+        raise MtaError("this host has no address that the MTA does not trust", remedy="name one: --from ADDRESS")
+    run([("ip", "address", "add", f"{LENT}/32", "dev", "lo")])
+    try:
+        yield LENT
+    finally:
+        run([("ip", "address", "del", f"{LENT}/32", "dev", "lo")])

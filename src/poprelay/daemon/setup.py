@@ -1,0 +1,155 @@
+"""Sets an MTA up so that it asks us: shows what would change, changes it, proves it, or puts everything back."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from poprelay.config.load import Document, control_socket
+from poprelay.daemon.configure import Config, build_config
+from poprelay.daemon.detect import Source, find_mta, find_source
+from poprelay.daemon.proving import prove
+from poprelay.daemon.starting import USER, running
+from poprelay.errors import MtaError, PoprelayError
+from poprelay.mta import Edit, Folder, Plan
+from poprelay.mta.apply import Record, apply, diff, pending, read_record, run, undo
+
+RECORD: Final = "setup.json"
+"""Beside the config: what was changed, so that it can be taken back."""
+_HEAD: Final = '# poprelay.toml(5); packaging/poprelay.toml shows every setting\n\n[relay]\nperiod = "30m"\n'
+
+Say = Callable[[str], None]
+
+
+class Setup:
+    """One run of `poprelay setup`. Raises PoprelayError."""
+
+    def __init__(
+        self,
+        config_path: Path,
+        *,
+        mta: str = "",
+        kind: str = "",
+        log: Path | None = None,
+        agents: Sequence[str] = (),
+    ) -> None:
+        self.config_path = config_path
+        self.record_path = config_path.with_name(RECORD)
+        self.mta, self.installed = find_mta(mta)
+        self.kind = kind or self.installed.kinds[0]
+        if self.kind not in self.installed.kinds:
+            raise MtaError(
+                f"{self.mta.name} {self.installed.version} cannot ask a {self.kind} here",
+                remedy=f"take one of {', '.join(self.installed.kinds)}",
+            )
+        self.plan: Plan = self.mta.plan(self.kind)
+        self.source: Source | None = None
+        self.config_edit = self._config(log, agents)
+
+    def sentences(self) -> list[str]:
+        """What was found, and what is to come of it."""
+        jail = ", in a jail" if self.installed.chrooted else ""
+        found = [f"{self.mta.name} {self.installed.version}{jail}, {self.installed.config}: is to ask by {self.kind}"]
+        if self.source is not None:
+            found.append(self.source.how)
+        return [*found, *self.plan.remarks]
+
+    def edits(self) -> list[Edit]:
+        """What would change; our own config first, for the MTA must find what it asks."""
+        return pending([self.config_edit, *self.plan.edits])
+
+    def diff(self) -> str:
+        return diff(self.edits())
+
+    def apply(self, say: Say, *, port: int, source: str = "") -> None:
+        """Change it and prove it. If anything fails, everything is put back, and MtaError says why."""
+        _account()
+        run(self.plan.check)  # what is broken before is not ours to change
+        record = read_record(self.record_path, self.mta.name)
+        record.reload = [list(command) for command in self.plan.reload]
+        try:
+            apply([*pending([self.config_edit])], self._folders(), self.record_path, record)
+            with running(self.config_path, say):
+                apply(pending(self.plan.edits), (), self.record_path, record)
+                run(self.plan.make)
+                run(self.plan.check)
+                run(self.plan.reload)
+                prove(control_socket(self.config_path), say, port=port, source=source)
+        except (PoprelayError, OSError, KeyboardInterrupt) as error:
+            for sentence in undo(self.record_path, record):
+                say(sentence)
+            _told(record, say)
+            raise MtaError(f"everything was put back: {str(error) or 'interrupted'}") from error
+
+    def _folders(self) -> tuple[Folder, ...]:
+        state = Path("/var/lib/poprelay")
+        return (Folder(state, USER, USER), Folder(state / "private", USER, USER, 0o700), *self.plan.folders)
+
+    def _config(self, log: Path | None, agents: Sequence[str]) -> Edit:
+        """Our own config with what the plan needs: a new file, or a section more in the one that is there."""
+        try:
+            text = self.config_path.read_text()
+        except FileNotFoundError:
+            self.source = find_source(log, agents)
+            text = f"{_HEAD}\n{self.source.section}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise MtaError(f"{self.config_path} cannot be read: {error}", remedy="run it as root") from error
+        name = self.config_path.name
+        wanted = _parts(_built(Document(_HEAD + self.plan.section, name), complete=False))
+        if not wanted <= _parts(_built(Document(text, name), complete=True)):
+            text = f"{text.rstrip()}\n\n{self.plan.section}"
+        _built(Document(text, name), complete=True)
+        return Edit(self.config_path, text.encode())
+
+
+def undo_setup(config_path: Path, say: Say) -> bool:
+    """Take back what was applied; False if something was left as it is."""
+    record_path = config_path.with_name(RECORD)
+    record = read_record(record_path)
+    if not record.files and not record.folders:
+        raise MtaError(f"nothing is to be undone: there is no {record_path}")
+    left = undo(record_path, record)
+    for sentence in left:
+        say(sentence)
+    _told(record, say)
+    return not left
+
+
+def _told(record: Record, say: Say) -> None:
+    """Let the MTA read its files as they are now."""
+    if record.mta:
+        try:
+            run(record.reload)
+        except MtaError as error:
+            say(f"{record.mta} could not be told: {error}")
+
+
+def _built(document: Document, *, complete: bool) -> Config:
+    """A config; raises ConfigError if it is wrong, but what a section needs beside itself is not asked of a part."""
+    config = build_config(document)
+    if complete:
+        document.check()
+    return config
+
+
+def _parts(config: Config) -> set[tuple[str, str, str]]:
+    """What maps and services there are: kind and place."""
+    return {
+        (part.role, part.kind, str(part.spec.get("path", part.spec.get("listen"))))
+        for part in (*config.maps, *config.services)
+    }
+
+
+def _account() -> None:
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        raise MtaError(
+            f"this host has no user {USER!r}, as which the daemon runs",
+            remedy="systemd-sysusers, with packaging/sysusers/poprelay.conf; or: useradd --system poprelay",
+        ) from None
+    if os.geteuid():
+        raise MtaError("only root may change an MTA's config", remedy="run it as root")

@@ -1,0 +1,201 @@
+"""Makes a plan so, and takes it back: a backup beside each file, and a record of what was done.
+
+The record is written before anything is changed, so that what was begun can be taken back whatever happens between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from poprelay.errors import MtaError
+from poprelay.mta import Edit, Folder
+
+SUFFIX: Final = ".before-poprelay"
+"""What a backup's name ends in; it lies beside its file."""
+
+COMMAND_TIMEOUT: Final = 60.0
+
+
+class Changed(msgspec.Struct):
+    """A file that we changed: what it became, and whether it was there before."""
+
+    path: str
+    digest: str
+    existed: bool
+
+
+class Record(msgspec.Struct):
+    """What `setup` did here, for `setup --undo`. `mta` and `reload`: who has to be told again."""
+
+    mta: str
+    files: list[Changed] = []
+    folders: list[str] = []
+    reload: list[list[str]] = []
+
+
+def pending(edits: Iterable[Edit]) -> list[Edit]:
+    """Those that would change something."""
+    return [edit for edit in edits if _content(edit.path) != edit.content]
+
+
+def diff(edits: Iterable[Edit]) -> str:
+    """What would change, as a unified diff."""
+    lines: list[str] = []
+    for edit in edits:
+        old = _content(edit.path)
+        before = str(edit.path) if old is not None else os.devnull
+        lines += difflib.unified_diff(_text(old or b""), _text(edit.content), before, str(edit.path))
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def apply(edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, record: Record) -> None:
+    """Write every file, with a backup beside each that was there; note all of it in the record.
+
+    Of a link the target is written. What an earlier run has changed keeps its first backup. Raises MtaError; what was
+    done until then is in the record.
+    """
+    known = {changed.path: changed for changed in record.files}
+    edits = [msgspec.structs.replace(edit, path=Path(os.path.realpath(edit.path))) for edit in edits]
+    for folder in folders:
+        if not folder.path.is_dir():
+            record.folders.append(str(folder.path))
+    for edit in edits:
+        before = known.get(str(edit.path))
+        if before is None:
+            record.files.append(Changed(str(edit.path), _digest(edit.content), edit.path.exists()))
+        else:
+            before.digest = _digest(edit.content)
+    try:
+        _write_record(record_path, record)
+        for folder in folders:
+            _make(folder)
+        for edit in edits:
+            backup = backup_of(edit.path)
+            if str(edit.path) not in known and edit.path.exists():
+                if backup.exists():
+                    raise MtaError(f"{backup} is in the way", remedy="see what it is, and move it away")
+                shutil.copy2(edit.path, backup)
+                _keep_owner(edit.path, backup)
+            replace(edit.path, edit.content, edit.mode)
+    except OSError as error:
+        raise MtaError(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
+
+
+def undo(record_path: Path, record: Record) -> list[str]:
+    """Put every file back as it was, and remove what was new. Returns sentences about what was left, if anything.
+
+    A file that somebody has changed since is left as it is, and so is its backup.
+    """
+    left: list[str] = []
+    kept: list[Changed] = []
+    for changed in reversed(record.files):
+        path, backup = Path(changed.path), backup_of(Path(changed.path))
+        content = _content(path)
+        if content is not None and _digest(content) != changed.digest and (not changed.existed or backup.exists()):
+            where = f"; as it was before: {backup}" if changed.existed else ""
+            left.append(f"{path} was changed since, and is left as it is{where}")
+            kept.append(changed)
+        elif changed.existed:
+            if backup.exists():
+                backup.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+    for name in reversed(record.folders):
+        with contextlib.suppress(OSError):  # gone, or something lies in it
+            Path(name).rmdir()
+    record.files, record.folders = kept[::-1], []
+    if kept:
+        _write_record(record_path, record)
+    else:
+        record_path.unlink(missing_ok=True)
+    return left
+
+
+def run(commands: Iterable[Sequence[str]]) -> None:
+    """Run each, without a shell; MtaError with what the first one that fails has said."""
+    for command in commands:
+        try:
+            done = subprocess.run(
+                list(command), capture_output=True, timeout=COMMAND_TIMEOUT, stdin=subprocess.DEVNULL, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise MtaError(f"{' '.join(command)}: {error}") from error
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+            raise MtaError(f"{' '.join(command)}: {said[-1] if said else f'exit code {done.returncode}'}")
+
+
+def read_record(path: Path, mta: str = "") -> Record:
+    """What was done before; an empty one for `mta` if nothing was."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except FileNotFoundError:
+        return Record(mta)
+    except (OSError, msgspec.DecodeError) as error:
+        raise MtaError(f"{path} cannot be read: {error}", remedy="put the files back by hand") from error
+
+
+def backup_of(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Write a file anew, whole or not at all; owner and mode are kept where it exists."""
+    new = path.with_name(f".{path.name}.poprelay-new")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            if path.exists():
+                status = path.stat()
+                os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                mode = status.st_mode & 0o7777
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _make(folder: Folder) -> None:
+    if not folder.path.is_dir():
+        folder.path.mkdir(parents=True)
+        shutil.chown(folder.path, folder.user, folder.group or None)
+        folder.path.chmod(folder.mode)
+
+
+def _keep_owner(path: Path, backup: Path) -> None:
+    status = path.stat()
+    os.chown(backup, status.st_uid, status.st_gid)
+
+
+def _write_record(path: Path, record: Record) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, msgspec.json.format(msgspec.json.encode(record)), 0o600)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MtaError(f"{path}: {error.strerror}", remedy="run it as root") from error
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _text(content: bytes) -> list[str]:
+    return content.decode("utf-8", "surrogateescape").splitlines(keepends=True)

@@ -1,0 +1,69 @@
+"""A host with one packaged server installed, as far as its programs can see: /usr, /etc, /run and /var are its own."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from live.packages import staged
+from live.rooted import make_root
+from live.running import Running, until
+
+SOURCE: Final = Path(__file__).parents[2] / "src"
+
+
+class Host:
+    """Commands run on it by `run`, one after the other or at once; `root` holds what they have written."""
+
+    def __init__(self, name: str, place: Path, *, daemons: tuple[str, ...] = ()) -> None:
+        place.mkdir()
+        self.root = make_root(place, daemons=daemons)
+        (self.root / "etc/poprelay-live").mkdir()
+        self._running = Running(name, staged(name, "true", root=self.root), output=place / "printed")
+        children = Path(f"/proc/{self._running.pid}/task/{self._running.pid}/children")
+        until(lambda: bool(children.read_text().strip()))
+        self._pid = children.read_text().split()[0]
+        until(lambda: self.run("test", "-d", "/etc/poprelay-live", check=False).returncode == 0)
+        for number, folder in enumerate(_closed(Path(sys.executable).resolve(), Path(sys.prefix), SOURCE)):
+            upper, work = place / f"open{number}", place / f"work{number}"
+            upper.mkdir(mode=0o755)
+            work.mkdir()
+            layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
+            self.run("mount", "-t", "overlay", "overlay", "-o", layers, folder)
+
+    def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command there to its end. What it printed is shown if it fails and that was not expected."""
+        words = self.words(*command)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def words(self, *command: str | Path) -> list[str]:
+        """The command line for that."""
+        return ["nsenter", "--target", self._pid, "--mount", "--pid", "--", *map(str, command)]
+
+    def files(self, *tops: str) -> dict[str, tuple[int, bytes]]:
+        """Every file below these directories: its mode and its content."""
+        found: dict[str, tuple[int, bytes]] = {}
+        listed = self.run("find", *tops, "-type", "f", "-printf", "%m %p\n").stdout
+        for line in listed.splitlines():
+            mode, _, path = line.partition(" ")
+            words = self.words("cat", path)
+            found[path] = int(mode, 8), subprocess.run(words, capture_output=True, check=True).stdout
+        return found
+
+    def start(self, name: str, command: list[str], output: Path) -> Running:
+        """Start a daemon there; it ends with the host, if not before."""
+        return Running(name, self.words(*command), output=output)
+
+    def stop(self) -> None:
+        self._running.kill()
+
+
+def _closed(*paths: Path) -> list[Path]:
+    """The directories above these that only their owner may pass: poprelay's account must get at poprelay."""
+    folders = dict.fromkeys(folder for path in paths for folder in reversed(path.parents))
+    return [folder for folder in folders if not folder.stat().st_mode & stat.S_IXOTH]

@@ -1,0 +1,95 @@
+"""`poprelay setup` and `poprelay doctor` on a Postfix as Debian installs it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from live.host import Host
+from live.installed import poprelay, postfix
+from live.network import Network
+
+
+@pytest.fixture
+def host(place: Path, network: Network, stopping: ExitStack) -> Host:
+    host = postfix(place / "host")
+    stopping.callback(host.stop)
+    stopping.callback(host.run, "postfix", "stop", check=False)
+    said = "dovecot: imap-login: Login: user=<ann>, method=PLAIN, rip=8.8.4.4, lip=9.9.9.9, mpid=7, TLS, session=<abc>"
+    host.run("sh", "-c", f"date '+%b %e %T mx {said}' >>/var/log/mail.log; chmod 644 /var/log/mail.log")
+    return host
+
+
+def findings(host: Host) -> tuple[int, list[dict[str, str]]]:
+    done = host.run(*poprelay("doctor", "--json"), check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["socketmap", "lmdb", "policy"])
+def test_setup_changes_proves_and_takes_back(host: Host, kind: str) -> None:
+    before = host.files("/etc/postfix")
+    shown = host.run(*poprelay("setup", "--with", kind)).stdout
+    assert "+smtpd_relay_restrictions" in shown
+    assert host.files("/etc/postfix") == before
+
+    said = host.run(*poprelay("setup", "--with", kind, "--apply")).stdout
+    assert "it is accepted: 250" in said
+    assert "refused again: 454" in said
+    assert host.run(*poprelay("setup", "--with", kind)).stdout.endswith("nothing is to be changed\n")
+
+    host.run(*poprelay("setup", "--undo"))
+    assert host.files("/etc/postfix") == before
+    assert host.run("ls", "-A", "/etc/poprelay", check=False).stdout == ""
+
+
+def test_setup_touches_nothing_on_a_broken_config(host: Host) -> None:
+    host.run("sh", "-c", "echo 'smtpd_relay_restrictions = permit_mynetworks' >>/etc/postfix/main.cf")
+    before = host.files("/etc/postfix")
+    done = host.run(*poprelay("setup", "--apply"), check=False)
+    assert (done.returncode, "does not end with reject_unauth_destination" in done.stderr) == (1, True)
+    assert host.files("/etc/postfix") == before
+    assert host.run("ls", "/etc/poprelay", check=False).returncode
+
+
+def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> None:
+    host.run("postconf", "-e", "smtpd_sender_restrictions = reject")
+    before = host.files("/etc/postfix")
+    done = host.run(*poprelay("setup", "--apply"), check=False)
+    assert done.returncode == 1
+    assert "everything was put back: a client at 9.9.9.9 with a grant is told: 554" in done.stderr
+    assert host.files("/etc/postfix") == before
+
+
+def test_the_doctor_finds_each_trap_and_nothing_on_a_clean_set_up(host: Host, place: Path, stopping: ExitStack) -> None:
+    host.run(*poprelay("setup", "--apply"))
+    host.run("sh", "-c", "mkdir -p /run/poprelay; chown poprelay /run/poprelay")
+    daemon = ["setpriv", "--reuid", "poprelay", "--regid", "poprelay", "--init-groups", *poprelay("run")]
+    running = host.start("poprelay", daemon, place / "poprelay.log")
+    stopping.callback(running.kill)
+    running.ready(lambda: host.run(*poprelay("status"), check=False).returncode == 0)
+    assert findings(host) == (0, [])
+
+    host.run("cp", "-p", "/etc/postfix/main.cf", "/etc/postfix/main.cf.good")
+    ask = "check_client_access socketmap:unix:poprelay/socketmap:relay"
+    for setting, level, word in (
+        ("smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination", "fault", "does not ask us"),
+        (f"smtpd_relay_restrictions = {ask}, reject_unauth_destination", "fault", "no permit_auth_destination"),
+        (f"smtpd_relay_restrictions = permit_auth_destination, {ask}, permit", "danger", "reject_unauth_destination"),
+        (f"smtpd_client_restrictions = {ask}", "fault", "smtpd_client_restrictions asks us"),
+        ("smtpd_recipient_restrictions = reject_unauth_destination", "fault", "smtpd_recipient_restrictions rejects"),
+        ("mynetworks = 127.0.0.0/8, socketmap:unix:poprelay/socketmap:relay", "danger", "mynetworks names"),
+        ("smtpd_helo_restrictions = reject_non_fqdn_helo_hostname", "note", "reject_non_fqdn_helo_hostname"),
+    ):
+        host.run("postconf", "-e", setting)
+        code, seen = findings(host)
+        assert [(one["level"], word in one["what"]) for one in seen] == [(level, True)], (setting, seen)
+        assert code == {"note": 0, "fault": 1, "danger": 4}[level]
+        host.run("cp", "-p", "/etc/postfix/main.cf.good", "/etc/postfix/main.cf")
+    host.run("chmod", "600", "/var/log/mail.log")
+    assert ["may not read" in one["what"] for one in findings(host)[1]] == [True]
+    host.run("chmod", "644", "/var/log/mail.log")
+    host.run("touch", "-d", "3 days ago", "/var/log/mail.log")
+    assert ["was not written" in one["what"] for one in findings(host)[1]] == [True]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from pwd import getpwuid
+
+import pytest
+
+from poprelay.errors import MtaError
+from poprelay.mta import Edit, Folder
+from poprelay.mta.apply import Record, apply, backup_of, diff, pending, read_record, run, undo
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "main.cf"
+    path.write_text("a = 1\nb = 2\n")
+    path.chmod(0o640)
+    return path
+
+
+def test_what_was_applied_is_taken_back_to_the_last_bit(tmp_path: Path, file: Path) -> None:
+    before = file.stat()
+    record_path, record = tmp_path / "setup.json", Record("postfix")
+    new = tmp_path / "new.toml"
+    apply([Edit(file, b"a = 3\n"), Edit(new, b"x")], [], record_path, record)
+    assert (file.read_text(), new.read_text()) == ("a = 3\n", "x")
+    assert file.stat().st_mode == before.st_mode
+    assert backup_of(file).read_text() == "a = 1\nb = 2\n"
+
+    assert undo(record_path, read_record(record_path)) == []
+    after = file.stat()
+    assert (file.read_text(), after.st_mode, after.st_mtime_ns) == (
+        "a = 1\nb = 2\n",
+        before.st_mode,
+        before.st_mtime_ns,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["main.cf"]
+
+
+def test_a_second_run_keeps_the_first_backup(tmp_path: Path, file: Path) -> None:
+    record_path = tmp_path / "setup.json"
+    for content in (b"a = 3\n", b"a = 4\n"):
+        apply([Edit(file, content)], [], record_path, read_record(record_path))
+    undo(record_path, read_record(record_path))
+    assert file.read_text() == "a = 1\nb = 2\n"
+
+
+def test_a_file_that_was_changed_since_is_left_and_so_is_its_backup(tmp_path: Path, file: Path) -> None:
+    record_path, record = tmp_path / "setup.json", Record("postfix")
+    apply([Edit(file, b"a = 3\n")], [], record_path, record)
+    file.write_text("a = 5\n")
+    assert "was changed since" in undo(record_path, record)[0]
+    assert (file.read_text(), backup_of(file).exists(), record_path.exists()) == ("a = 5\n", True, True)
+
+
+def test_a_strangers_backup_is_not_overwritten(tmp_path: Path, file: Path) -> None:
+    backup_of(file).write_text("somebody's")
+    with pytest.raises(MtaError, match="in the way"):
+        apply([Edit(file, b"x")], [], tmp_path / "setup.json", Record("postfix"))
+    assert file.read_text() == "a = 1\nb = 2\n"
+
+
+def test_what_was_begun_and_failed_can_be_taken_back(tmp_path: Path, file: Path) -> None:
+    record_path, record = tmp_path / "setup.json", Record("postfix")
+    with pytest.raises(MtaError):
+        apply([Edit(file, b"x"), Edit(tmp_path / "gone" / "file", b"x")], [], record_path, record)
+    undo(record_path, read_record(record_path))
+    assert file.read_text() == "a = 1\nb = 2\n"
+
+
+def test_a_link_is_kept_and_its_target_is_changed(tmp_path: Path, file: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    record_path, record = tmp_path / "setup.json", Record("postfix")
+    apply([Edit(link, b"x")], [], record_path, record)
+    assert (link.is_symlink(), file.read_text()) == (True, "x")
+    undo(record_path, record)
+    assert (link.is_symlink(), file.read_text()) == (True, "a = 1\nb = 2\n")
+
+
+def test_folders_are_made_and_removed_if_nothing_lies_in_them(tmp_path: Path) -> None:
+    record_path, record = tmp_path / "setup.json", Record("postfix")
+    user = getpwuid(os.geteuid()).pw_name
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    apply([], [Folder(empty, user, mode=0o700), Folder(full, user)], record_path, record)
+    assert empty.stat().st_mode & 0o777 == 0o700
+    (full / "x").touch()
+    undo(record_path, record)
+    assert (empty.exists(), full.exists()) == (False, True)
+
+
+def test_the_difference_is_shown_and_nothing_is_pending_that_is_so_already(tmp_path: Path, file: Path) -> None:
+    edits = [Edit(file, b"a = 1\nb = 3\n"), Edit(tmp_path / "new", b"x")]
+    assert "-b = 2\n+b = 3\n" in diff(edits)
+    assert "--- /dev/null" in diff(edits)
+    assert pending([Edit(file, file.read_bytes())]) == []
+
+
+def test_a_command_that_fails_is_an_error_with_its_last_word() -> None:
+    run([("true",)])
+    with pytest.raises(MtaError, match="no good"):
+        run([("sh", "-c", "echo no good >&2; exit 3")])
+    with pytest.raises(MtaError, match="poprelay-is-not-there"):
+        run([("poprelay-is-not-there",)])

@@ -11,6 +11,7 @@ from poprelay.config.settings import (
     DaemonSettings,
     LedgerSettings,
     LogSettings,
+    MetricsSettings,
     Relay,
     Settings,
     Standing,
@@ -31,6 +32,7 @@ def test_all_but_the_relay_period_has_a_default(load: Load) -> None:
         ledger=LedgerSettings(),
         control=ControlSettings(),
         log=LogSettings(),
+        metrics=MetricsSettings(),
         daemon=DaemonSettings(),
     )
     assert problems() == []
@@ -80,6 +82,9 @@ def test_everything_can_be_said_otherwise(load: Load) -> None:
         level = "error"
         format = "json"
         to = "syslog"
+        [metrics]
+        listen = "inet:127.0.0.1:9797"
+        mode = "0600"
         [daemon]
         on_stop = "empty"
         """
@@ -106,6 +111,7 @@ def test_everything_can_be_said_otherwise(load: Load) -> None:
         ledger=LedgerSettings(path=Path("/srv/ledger.db"), history=86_400.0, history_max_rows=500),
         control=ControlSettings(listen=Listen(unix=Path("/srv/control")), mode=0o600, group="adm", writers=("ann",)),
         log=LogSettings(level="error", format="json", to="syslog"),
+        metrics=MetricsSettings(Listen(host="127.0.0.1", port=9797), 0o600),
         daemon=DaemonSettings(on_stop="empty"),
     )
 

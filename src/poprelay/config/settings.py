@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,13 @@ class LogSettings(msgspec.Struct, frozen=True):
     to: str = "stderr"
 
 
+class MetricsSettings(msgspec.Struct, frozen=True):
+    """`[metrics]`: where Prometheus may ask; None: nowhere."""
+
+    listen: Listen | None = None
+    mode: int = 0o660
+
+
 class DaemonSettings(msgspec.Struct, frozen=True):
     """`[daemon]`: `on_stop` is `keep` (the maps stay as they are), `empty`, or `wipe` (every grant is closed);
     `agents_directory` holds agents in Python files."""
@@ -91,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True):
     ledger: LedgerSettings
     control: ControlSettings
     log: LogSettings
+    metrics: MetricsSettings
     daemon: DaemonSettings
 
 
@@ -103,6 +112,7 @@ def read_settings(root: Section) -> Settings:
         ledger=_ledger(_optional(root, "ledger")),
         control=_control(_optional(root, "control")),
         log=_log(_optional(root, "log")),
+        metrics=_metrics(_optional(root, "metrics")),
         daemon=_daemon(_optional(root, "daemon")),
     )
 
@@ -198,6 +208,16 @@ def _log(section: Section) -> LogSettings:
         format=section.choice("format", ("text", "json"), "text"),
         to=section.choice("to", ("stderr", "syslog"), "stderr"),
     )
+    section.finish()
+    return settings
+
+
+def _metrics(section: Section) -> MetricsSettings:
+    listen = section.listen("listen") if section.given("listen") else None
+    if listen is not None and listen.unix is None and not ip_address(listen.host).is_loopback:
+        why = f"{listen.host} can be reached from other machines, and nobody who asks there is identified"
+        section.refuse("listen", why, "listen on 127.0.0.1, [::1] or a unix socket, behind a proxy of your own")
+    settings = MetricsSettings(listen=listen, mode=section.mode("mode", 0o660))
     section.finish()
     return settings
 

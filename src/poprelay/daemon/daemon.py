@@ -15,7 +15,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -38,9 +40,12 @@ from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
-from poprelay.model import Address
+from poprelay.model import Address, Instant
 from poprelay.services import room
 from poprelay.services.listener import bind
+
+if TYPE_CHECKING:
+    from poprelay.daemon.metering import Metering
 
 log = structlog.get_logger()
 
@@ -53,6 +58,10 @@ SWITCH = 0.001
 class Daemon:
     """One daemon on one ledger; also the house on which the operations work."""
 
+    storage: Storage
+    keeper: Keeper
+    parts: Parts
+
     def __init__(
         self, config_path: Path, *, observe: bool = False, read: Callable[[Path], Config] = read_config
     ) -> None:
@@ -62,7 +71,7 @@ class Daemon:
         self.observe = observe
         self.config: Config = read(config_path)
         self.clock = Clock()
-        self.since = self.clock.now()
+        self.since: Instant = self.clock.now()
         self.reload_error = ""
         self.supervisor = Supervisor(self.clock)
         self.lookout = Lookout(ask_mta=self.config.settings.relay.exclude_mta)
@@ -150,6 +159,8 @@ class Daemon:
         await self.parts.publish(config)
         self.parts.make_anew()
         await self.parts.follow(config)
+        if old.metrics != new.metrics:
+            await self._measure()
 
     async def _live(self) -> None:
         keeper, config = self.keeper, self.config
@@ -164,6 +175,7 @@ class Daemon:
         ticker.add_done_callback(lambda _: self.stop())
         catching_up = asyncio.create_task(self._catch_up(), name="catch up")
         self.supervisor.start("check of the ledger", self.storage.check)
+        await self._measure()
         try:
             await self.parts.publish(config)
             for path in left_over(keeper.positions, config.maps):
@@ -177,7 +189,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             catching_up.cancel()
-            for name in ("reload", "standing", "check of the ledger"):
+            for name in ("reload", "standing", "check of the ledger", "metrics"):
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await control.stop()
@@ -207,6 +219,22 @@ class Daemon:
                 wait.cancel()
         if self.keeper.damaged.is_set():
             raise StoreDamaged(self.keeper.store_error, remedy="start the daemon again; it sets the ledger aside")
+
+    async def _measure(self) -> None:
+        """Serve the metrics where the config says, if it does."""
+        await self.supervisor.stop("metrics")
+        settings = self.config.settings.metrics
+        if settings.listen is not None:
+            metering = import_module("poprelay.daemon.metering").Metering(self, settings.listen, settings.mode)
+            self.supervisor.start("metrics", lambda: self._serve(metering))
+
+    async def _serve(self, metering: Metering) -> None:
+        await metering.start()
+        self.supervisor.well("metrics")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await metering.stop()
 
     async def _judge(self, config: Config) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""

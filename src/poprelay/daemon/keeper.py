@@ -8,7 +8,7 @@ maps and services, and is committed first afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,7 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.daemon.publisher import Publisher
+from poprelay.daemon.timings import Timings
 from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
@@ -54,6 +55,9 @@ class Keeper:
         """Where reading stands, for each source."""
         self.listeners: set[Listener] = set()
         self.counts: dict[str, int] = {"opened": 0, "renewed": 0, "closed": 0, "refused": 0, "stale": 0}
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        """Changes by kind and reason."""
+        self.commits = Timings()
         self.store_error = ""
         self.damaged = asyncio.Event()
         """Set when the ledger's file turned out to be damaged: only a restart, which sets it aside, can help."""
@@ -233,6 +237,8 @@ class Keeper:
             publisher.touch(touched)
 
     def _tell(self, change: Change) -> None:
+        reason = change.reason if isinstance(change, Closed | Refused) else ""
+        self.reasons[type(change).__name__.lower(), reason] += 1
         match change:
             case Opened(grant=grant):
                 self.counts["opened"] += 1
@@ -279,7 +285,8 @@ class Keeper:
 
     async def _write(self, record: Record) -> bool:
         try:
-            await self._writer.commit(record)
+            with self.commits.measure():
+                await self._writer.commit(record)
         except StoreError as error:
             if isinstance(error, StoreDamaged):
                 self.damaged.set()

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import structlog
 
+from poprelay.daemon.timings import Timings
 from poprelay.ledger.ledger import Ledger
 from poprelay.maps import Derived, Entry, Map, Watched
 from poprelay.model import Address, Instant
@@ -35,6 +36,8 @@ class Publisher:
         self.published: set[str] | None = None
         """What the map holds as far as we know; None before it was compared with the ledger."""
         self.changes = 0
+        self.timings = Timings()
+        """How long changes took."""
         self.is_resting = False
         """Whether it waits for the map's interval to pass; otherwise, what is not in step soon cannot be written."""
         self._ledger = ledger
@@ -165,7 +168,8 @@ class Publisher:
         if not added and not removed and not self._owes:
             return
         self._owes = True
-        await self._call(lambda: self.map.change(added, removed))
+        with self.timings.measure():
+            await self._call(lambda: self.map.change(added, removed))
         self._owes = False
         self.published.update(entry.address for entry in added)
         self.published.difference_update(removed)

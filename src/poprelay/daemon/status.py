@@ -81,6 +81,9 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
     if daemon.storage.lost_until is not None:
         until = rfc3339(daemon.storage.lost_until)
         problems.append(f"the ledger was lost: until {until} a source without a position begins at its end")
+    metrics = daemon.supervisor.health("metrics")
+    if metrics is not None and metrics.error:
+        problems.append(f"metrics: {metrics.error}")
     for role in ("source", "map", "service"):
         for part in row[f"{role}s"]:
             if part["error"]:

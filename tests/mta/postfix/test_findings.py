@@ -15,7 +15,11 @@ PART = Part("service", "socketmap", "unix:/var/spool/postfix/poprelay/socketmap"
 
 
 def found(
-    parts: tuple[Part, ...] = (PART,), *, chrooted: bool = True, more: tuple[Smtpd, ...] = (), **values: str
+    values: dict[str, str] | None = None,
+    parts: tuple[Part, ...] = (PART,),
+    *,
+    chrooted: bool = True,
+    more: tuple[Smtpd, ...] = (),
 ) -> list[Finding]:
     instance = Instance(
         postconf="postconf",
@@ -26,7 +30,7 @@ def found(
             "config_directory": "/etc/postfix",
             "mynetworks": "127.0.0.0/8",
             RELAY: GOOD,
-            **values,
+            **(values or {}),
         },
         types=frozenset({"socketmap", "lmdb"}),
         smtpds=(Smtpd("smtp/inet", chrooted, {}), *more),
@@ -34,8 +38,8 @@ def found(
     return list(examine(instance, parts))
 
 
-def one(level: str, *words: str, **values: str) -> None:
-    findings = found(**values)
+def one(level: str, words: tuple[str, ...], values: dict[str, str]) -> None:
+    findings = found(values)
     assert [finding.level for finding in findings] == [level], findings
     assert all(word in findings[0].what for word in words), findings
 
@@ -45,32 +49,32 @@ def test_nothing_is_found_in_what_we_recommend() -> None:
 
 
 def test_nothing_is_found_where_only_the_recipient_list_is_used() -> None:
-    assert found(**{RELAY: "", RECIPIENT: GOOD}) == []
+    assert found({RELAY: "", RECIPIENT: GOOD}) == []
 
 
 def test_postfix_does_not_ask_us() -> None:
-    one("fault", "does not ask us", **{RELAY: "permit_mynetworks, reject_unauth_destination"})
+    one("fault", ("does not ask us",), {RELAY: "permit_mynetworks, reject_unauth_destination"})
 
 
 def test_we_are_asked_in_the_wrong_list() -> None:
-    one("fault", "smtpd_client_restrictions", smtpd_client_restrictions=ASK)
+    one("fault", ("smtpd_client_restrictions",), {"smtpd_client_restrictions": ASK})
 
 
 def test_we_are_asked_when_strangers_have_been_stopped() -> None:
-    one("fault", "behind reject_unauth", **{RELAY: f"permit_auth_destination, reject_unauth_destination, {ASK}"})
+    one("fault", ("behind reject_unauth",), {RELAY: f"permit_auth_destination, reject_unauth_destination, {ASK}"})
 
 
 def test_we_are_asked_for_local_mail_too() -> None:
-    one("fault", "no permit_auth_destination", **{RELAY: f"{ASK}, reject_unauth_destination"})
-    one("fault", "before permit_auth", **{RELAY: f"{ASK}, permit_auth_destination, reject_unauth_destination"})
+    one("fault", ("no permit_auth_destination",), {RELAY: f"{ASK}, reject_unauth_destination"})
+    one("fault", ("before permit_auth",), {RELAY: f"{ASK}, permit_auth_destination, reject_unauth_destination"})
 
 
 def test_the_other_list_stops_whom_we_allow() -> None:
-    one("fault", f"{RECIPIENT} rejects", **{RECIPIENT: "permit_mynetworks, reject_unauth_destination"})
+    one("fault", (f"{RECIPIENT} rejects",), {RECIPIENT: "permit_mynetworks, reject_unauth_destination"})
 
 
 def test_nothing_stops_strangers() -> None:
-    findings = found(**{RELAY: f"permit_auth_destination, {ASK}"})
+    findings = found({RELAY: f"permit_auth_destination, {ASK}"})
     assert [finding.level for finding in findings] == ["danger"]
     assert "reject_unauth_destination" in findings[0].mend
 
@@ -78,26 +82,26 @@ def test_nothing_stops_strangers() -> None:
 @pytest.mark.parametrize("table", ["static:OK", "check_client_access inline:{1=permit}"])
 def test_everybody_is_permitted_before_strangers_are_stopped(table: str) -> None:
     word = table if table.startswith("check") else f"check_client_access {table}"
-    one("danger", "static:OK" if "static" in table else "inline", **{RELAY: f"{word}, {GOOD}"})
+    one("danger", ("static:OK" if "static" in table else "inline",), {RELAY: f"{word}, {GOOD}"})
 
 
 def test_mynetworks_names_our_table() -> None:
-    one("danger", "mynetworks", mynetworks="127.0.0.0/8 socketmap:unix:poprelay/socketmap:relay")
+    one("danger", ("mynetworks",), {"mynetworks": "127.0.0.0/8 socketmap:unix:poprelay/socketmap:relay"})
 
 
 def test_we_are_asked_by_what_the_client_chooses() -> None:
     text = GOOD.replace("check_client_access", "check_helo_access")
-    assert "danger" in {finding.level for finding in found(**{RELAY: text})}
+    assert "danger" in {finding.level for finding in found({RELAY: text})}
 
 
 def test_the_socket_is_out_of_the_jails_sight() -> None:
     text = GOOD.replace("unix:poprelay", "unix:/var/spool/postfix/poprelay")
-    one("fault", "in a jail", **{RELAY: text})
-    assert found(chrooted=False, **{RELAY: text}) == []
+    one("fault", ("in a jail",), {RELAY: text})
+    assert found({RELAY: text}, chrooted=False) == []
 
 
 def test_greetings_that_printers_send_are_rejected() -> None:
-    one("note", "reject_invalid_helo_hostname", smtpd_helo_restrictions="reject_invalid_helo_hostname")
+    one("note", ("reject_invalid_helo_hostname",), {"smtpd_helo_restrictions": "reject_invalid_helo_hostname"})
 
 
 def test_each_smtpd_is_judged_by_its_own_settings() -> None:
@@ -116,7 +120,7 @@ def test_a_map_is_missing_or_closed_or_open_to_all(tmp_path: Path) -> None:
     text = GOOD.replace("socketmap:unix:poprelay/socketmap:relay", f"lmdb:{tmp_path}/relay")
 
     def about(word: str) -> list[Finding]:
-        return [finding for finding in found((part,), **{RELAY: text}) if word in finding.what]
+        return [finding for finding in found({RELAY: text}, (part,)) if word in finding.what]
 
     assert about("is missing")
     path.touch(0o600)

@@ -256,3 +256,37 @@ def said(changes: Iterable[Change]) -> list[str]:
         else:
             words.append(f"{type(change).__name__.lower()} {change.grant.user}")
     return words
+
+
+class Flight:
+    """One draft that opens: filled, handed to the store, and perhaps accepted."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.draft: Draft = desk.ledger.draft(desk.now)
+        self.record = Record()
+
+    def fill(self, *events: Event) -> Flight:
+        fill(self.draft, events, self.desk.now)
+        return self
+
+    def submit(self) -> set[Address]:
+        """Its record is on its way: all that is committed from here on comes after it."""
+        touched = self.desk.ledger.close(self.draft)
+        self.record = self.draft.record({"mail.log": b"1"})
+        return touched
+
+    def commit(self) -> Flight:
+        self.submit()
+        self.desk.rows.write(self.record)
+        return self
+
+    def land(self) -> list[str]:
+        """The store has said yes."""
+        self.desk.touched = self.desk.ledger.accept(self.draft)
+        return said(self.draft.changes)
+
+
+def in_step(desk: Desk) -> bool:
+    """Whether the rows are what the ledger says, grant by grant."""
+    return dict(desk.rows.grants) == {cell.grant.key: cell.grant for cell in desk.ledger._book}

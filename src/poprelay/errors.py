@@ -4,7 +4,8 @@
     ├── ConfigError      the operator's config; lists every problem found          exit 78
     ├── AgentError       an agent's pattern or samples are wrong                   exit 78
     ├── UnknownKind      no such kind of source, map or service, or two            exit 78
-    ├── LegacyError      input that cannot be converted                            exit 65
+    ├── InputError       a log that turns out to be damaged                        exit 65
+    │   └── LegacyError  input that cannot be converted                            exit 65
     ├── Refused          the rules forbid what was asked                           exit 1
     ├── NotPermitted     this user may not ask that                                exit 77
     ├── NoDaemon         the command needs a running daemon                        exit 3
@@ -60,8 +61,12 @@ class UnknownKind(PoprelayError):
     exit_code = 78
 
 
-class LegacyError(PoprelayError):
+class InputError(PoprelayError):
     exit_code = 65
+
+
+class LegacyError(InputError):
+    pass
 
 
 class Refused(PoprelayError):

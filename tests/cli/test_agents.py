@@ -50,7 +50,7 @@ def test_one_agent_is_shown_with_its_programs_patterns_and_samples(capsys: pytes
 
 def test_an_unknown_agent_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys, "dovecto")
-    assert (code, out) == (78, "")
+    assert (code, out) == (2, "")
     assert "did you mean 'dovecot'?" in err
 
 

@@ -13,7 +13,7 @@ from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.cli import options
 from poprelay.cli.output import Row, print_json
-from poprelay.cli.reading import own_agents
+from poprelay.cli.reading import agent_named, own_agents
 from poprelay.escape import show
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(name: str | None, target: str | None, config_path: Path | None, as_j
             row = _row(agent)
             print_json(row) if as_json else print(f"{row['agent']}: {show(row['about'])}")
         return
-    agent = own[name] if name in own else catalog.find(name)
+    agent = own[name] if name in own else agent_named(name)
     row = _row(agent) | {"samples": catalog.samples(agent) or ""}
     if as_json:
         print_json(row)

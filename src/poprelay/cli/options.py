@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,10 @@ class Address(click.ParamType[str]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
         try:
-            socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text.partition("/")[0])
+            if "/" in text:
+                IPv6Network(text)
+            else:
+                socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
         except (OSError, ValueError):
             self.fail(f"{text!r} is not one full IPv4 or IPv6 address", param, ctx)
         return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ import click
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.clock import Clock
+from poprelay.errors import AgentError, InputError, SourceError
 from poprelay.escape import show
 from poprelay.model import Instant
 from poprelay.scan import Scanned, Scanner
 from poprelay.sources.archive import blocks, modified, open_log, plain_size
+from poprelay.sources.lines import Block
 
 DAY: Final = 86_400.0
 if TYPE_CHECKING:
@@ -62,7 +65,17 @@ def agents_named(names: Sequence[str], config_path: Path | None) -> list[Agent]:
     own = own_agents(config_path)
     if not names:
         return [*own.values(), *(catalog.find(name) for name in catalog.names())]
-    return [own[name] if name in own else catalog.find(name) for name in names]
+    return [own[name] if name in own else agent_named(name) for name in names]
+
+
+def agent_named(name: str) -> Agent:
+    """A built-in agent, or another package's, by the name that was typed."""
+    try:
+        return catalog.find(name)
+    except AgentError as error:
+        if name in catalog.names():
+            raise
+        raise click.UsageError(str(error)) from error
 
 
 def read_log(
@@ -83,13 +96,29 @@ def read_log(
     scanner = Scanner(agents, source=name, zone=zone, near_misses=near_misses)
     now = Clock().now()
     horizon = _end_of(year, zone) if year is not None else (modified(name) or now) + DAY
-    with _Progress(name, quiet=quiet) as progress, open_log(name) as stream:
-        for block in blocks(stream, name=name, unterminated=True):
+    with _Progress(name, quiet=quiet) as progress, opened(name) as stream:
+        for block in _whole(stream, name):
             scanned = scanner.scan(block.data, now=now if year is None else max(now, horizon), horizon=horizon)
             if kept is not None and len(kept) < KEPT:
                 kept.append(block.data)
             yield scanned
             progress.show(len(block.data))
+
+
+def opened(name: str) -> io.BufferedReader:
+    """The log as a stream; one that cannot be opened is a mistake in what was typed."""
+    try:
+        return open_log(name)
+    except SourceError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _whole(stream: io.BufferedReader, name: str) -> Iterator[Block]:
+    """Its blocks; raises InputError if it turns out to be damaged, for then what was seen is not all."""
+    try:
+        yield from blocks(stream, name=name, unterminated=True)
+    except SourceError as error:
+        raise InputError(str(error)) from error
 
 
 def first_blocks(name: str, kept: Sequence[bytes], most: int) -> Iterator[bytes]:

@@ -101,6 +101,8 @@ def _keeping(settings: Settings) -> Iterator[str]:
     writers = listed(["root", "the daemon's own user", *control.writers])
     yield f"Takes commands on {control.listen}; {writers} may change things."
     yield f"Logs {log.level} and graver, as {'JSON' if log.format == 'json' else log.format}, to {log.to}."
+    if settings.metrics.listen is not None:
+        yield f"Shows its metrics to this machine on {settings.metrics.listen}."
     if settings.daemon.on_stop == "empty":
         yield "Empties the maps when it stops."
     elif settings.daemon.on_stop == "wipe":

@@ -6,7 +6,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 
-.PHONY: help setup run test check bench format clean live-packages
+.PHONY: help setup run test check bench format clean live-packages docs
 
 help:
 	@echo "make run     the main job, live, on a log that is being written; nothing to install"
@@ -44,6 +44,9 @@ check: .venv/.ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q -p no:cacheprovider --doctest-modules src
+
+docs: .venv/.ready
+	@for file in manpages samples serverdocs; do $(BIN)/python packaging/$$file.py || exit 1; done
 
 format: .venv/.ready
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

@@ -13,6 +13,7 @@ class AppleMail(Agent):
     """Apple Mail Server."""
 
     name = "apple-mail"
+    versions = "AppleMailServer of Mac OS X Server 10.2"
     program = ("",)
     login = (
         r'(?P<service>IMAP|POP3?+) User "(?P<user>[^"]{1,128}+)" log on successful from (?P<address>[0-9a-fA-F.:]++)$'

@@ -69,6 +69,13 @@ class Agent:
     """System accounts that are this server's alone, and that its lines come from: they and root count in a journal."""
     units: tuple[str, ...] = ()
     """systemd units that are this server's alone, where its lines come from accounts that are not."""
+    versions: str = ""
+    """For the documentation: the versions of the server whose lines these are."""
+    needs: str = ""
+    """For the documentation: what must be switched on, or left alone, in the server. Empty: nothing."""
+    raw_names: bool = False
+    """Whether the server logs control characters of a user name as they are, so that it takes a syslog daemon which
+    does not escape them for a client to begin a line of its own."""
     resembles: str = ""
     """How messages begin that are a login if any is; those which no pattern takes are reported as near misses. Without
     it, a near miss is any message of the program that has one of the needles of its logins."""

@@ -20,6 +20,8 @@ class Courier(Agent):
     """Courier's imapd and pop3d."""
 
     name = "courier"
+    versions = "Courier-IMAP and Courier's POP3, all (seen: 5.0 and 5.2)"
+    needs = "Nothing: each login is logged at level info."
     program = ("imapd", "imapd-ssl", "imaplogin", "pop3d", "pop3d-ssl", "pop3login", "courierpop3login")
     accounts = ("courier",)
     service: Mapping[str, str] = {

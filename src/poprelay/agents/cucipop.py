@@ -13,6 +13,8 @@ class Cucipop(Agent):
     """cucipop 1."""
 
     name = "cucipop"
+    versions = "cucipop 1.31"
+    needs = "Nothing. Its lines come at the end of a session, so a long one opens late."
     program = "cucipop"
     login = r"(?P<user>[^\s]++) (?P<address>[0-9a-fA-F.:]++) [0-9]++, [0-9]++ \([0-9]++\), [0-9]++ \([0-9]++\)$"
     resembles = r"[^\s]++ [0-9a-fA-F.:]++ [0-9]"

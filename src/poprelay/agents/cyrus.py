@@ -20,6 +20,11 @@ class Cyrus(Agent):
     """Cyrus IMAP."""
 
     name = "cyrus"
+    versions = "Cyrus IMAP 2.x to 3.10"
+    needs = (
+        "Nothing: logins are logged at level notice. Keep `/` in the syslog tag: rsyslog's "
+        "RSYSLOG_SyslogProtocol23Format cuts it there."
+    )
     program = (
         *("*/imap", "*/imaps", "*/pop3", "*/pop3s"),
         *("imap", "imaps", "pop3", "pop3s", "imapd", "pop3d"),

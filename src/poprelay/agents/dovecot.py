@@ -39,6 +39,11 @@ class Dovecot(Agent):
     """Dovecot. `program` is the syslog tag: the `instance_name`, if that was changed."""
 
     name = "dovecot"
+    versions = "Dovecot 0.99 to 2.4, as a server, behind a proxy, and as a proxy"
+    needs = (
+        "Nothing: logins are logged at level info. Leave `login_log_format_elements` at its default, or give "
+        "poprelay a pattern of your own."
+    )
     program = ("dovecot", "imap-login", "pop3-login", "")
     login = (
         rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",

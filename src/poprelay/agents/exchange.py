@@ -22,6 +22,11 @@ class Exchange(Agent):
     """Microsoft Exchange 2007 and later."""
 
     name = "exchange"
+    versions = "Exchange 2007 and later"
+    needs = (
+        "`Set-PopSettings -ProtocolLogEnabled $true` and `Set-ImapSettings -ProtocolLogEnabled $true`, then "
+        "restart both services. Read the front end's files."
+    )
     program = ("",)
     columns = ("command", "cIp", "sessionId", "user", "context")
     service: Mapping[str, str] = {

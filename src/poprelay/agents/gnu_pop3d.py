@@ -14,6 +14,7 @@ class GnuPop3d(Agent):
     """gnu-pop3d."""
 
     name = "gnu-pop3d"
+    versions = "gnu-pop3d 0.9"
     program = "gnu-pop3d"
     pid_is_session = True
     login = r"User (?P<user>[^\s]{1,64}+) logged in with mailbox [^\s]{1,100}+ from (?P<address>[0-9a-fA-F.:]++)$"

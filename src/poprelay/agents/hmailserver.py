@@ -21,6 +21,8 @@ class HMailServer(Agent):
     """hMailServer 5."""
 
     name = "hmailserver"
+    versions = "hMailServer 5"
+    needs = "In its Settings, Logging: Log IMAP and Log POP3."
     program = ("IMAPD", "POP3D")
     service: Mapping[str, str] = {"IMAPD": "imap", "POP3D": "pop3"}
     pid_is_session = True

@@ -15,6 +15,8 @@ class Imapproxy(Agent):
     """imapproxy, which knows IMAP only."""
 
     name = "imapproxy"
+    versions = "imapproxy (up-imapproxy) 1.2"
+    raw_names = True
     program = ("in.imapproxyd", "imapproxyd")
     units = ("imapproxy.service",)  # it runs as nobody
     service = "imap"

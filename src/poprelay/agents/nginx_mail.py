@@ -27,6 +27,9 @@ class NginxMail(Agent):
     """nginx' mail proxy. `service` may name ports, as text: `{"2110": "pop3"}`."""
 
     name = "nginx-mail"
+    versions = "nginx with the mail module"
+    needs = "`error_log … info;`: at that level it says who has logged in."
+    raw_names = True
     program = ("nginx", "")
     units = ("nginx.service",)  # web applications may have its account, too
     service: Mapping[str, str] = {}

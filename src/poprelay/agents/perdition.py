@@ -23,6 +23,8 @@ class Perdition(Agent):
     """perdition.pop3, perdition.imap4 and their TLS kin."""
 
     name = "perdition"
+    versions = "perdition 1.x that says a status, and 2.x"
+    raw_names = True
     program = (
         "perdition.pop3",
         "perdition.pop3s",

@@ -17,6 +17,7 @@ class Popa3d(Agent):
     """popa3d of Openwall."""
 
     name = "popa3d"
+    versions = "popa3d 0.4 to 1.0"
     program = "popa3d"
     units = ("popa3d.service", "popa3d@*.service")  # it logs as the user who has logged in
     pid_is_session = True

@@ -20,6 +20,11 @@ class Qpopper(Agent):
     """Eudora Qpopper."""
 
     name = "qpopper"
+    versions = "Qpopper 2 to 4"
+    needs = (
+        "Build it with `--enable-log-login` (LOG_LOGIN), or it logs no login. `-s` adds the statistics line that "
+        "ends a session."
+    )
     program = ("qpopper", "in.qpopper", "popper", "in.popper")
     pid_is_session = True
     login = (

@@ -17,6 +17,8 @@ class SolidPop3d(Agent):
     """solid-pop3d 0.15."""
 
     name = "solid-pop3d"
+    versions = "solid-pop3d 0.15"
+    needs = "Nothing. With `--enable-logextend`, as Debian builds it, name and address are in one line."
     program = ("solid-pop3d", "spop3d")
     pid_is_session = True
     connect = (

@@ -13,6 +13,7 @@ class Teapop(Agent):
     """teapop 0.3."""
 
     name = "teapop"
+    versions = "teapop 0.3"
     program = "teapop"
     pid_is_session = True
     login = r"Successful login for (?P<user>.+) \[[0-9a-fA-F.:]++\] from [^\s\[\]]++ \[(?P<address>[0-9a-fA-F.:]++)\]$"

@@ -18,6 +18,7 @@ class TPop3d(Agent):
     """tpop3d 1.4 and 1.5."""
 
     name = "tpop3d"
+    versions = "tpop3d 1.5"
     program = "tpop3d"
     login = rf"fork_child: {_WHO}began session for `(?P=user)' with [a-z0-9_-]++; child PID is [0-9]++$"
     logout = rf"connections_post_select: client {_WHO}finished session for `(?P=user)' with [a-z0-9_-]++$"

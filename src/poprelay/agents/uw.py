@@ -19,6 +19,9 @@ class UW(Agent):
     """University of Washington imapd and ipop3d."""
 
     name = "uw-imap"
+    versions = "UW ipop3d and imapd of any version that logs an address"
+    needs = "Nothing. A build without IPv6 logs `[NON-IPv4]` for IPv6 clients: they are not granted."
+    raw_names = True
     program = ("ipop3d", "imapd")
     service: Mapping[str, str] = {"ipop3d": "pop3", "imapd": "imap"}
     pid_is_session = True

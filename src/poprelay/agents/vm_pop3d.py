@@ -16,6 +16,8 @@ class VmPop3d(Agent):
     """vm-pop3d 1."""
 
     name = "vm-pop3d"
+    versions = "vm-pop3d 1.1"
+    needs = "Nothing. Over IPv4 only: of IPv6 it logs 0.0.0.0."
     program = "vm-pop3d"
     pid_is_session = True
     connect = r"Connect from (?P<address>[^ ]++)$"

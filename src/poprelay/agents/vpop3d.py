@@ -12,5 +12,6 @@ class VPop3d(Agent):
     """vpop3d."""
 
     name = "vpop3d"
+    versions = "vpop3d and vpopd"
     program = "vpop3d"
     login = r"\((?P<user>[^,()\s]+),(?P<address>[0-9a-fA-F.:]+)\) Authenticated\.?$"

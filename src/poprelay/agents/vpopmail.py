@@ -20,6 +20,8 @@ class Vpopmail(Agent):
     """vpopmail 5, and its ancestors."""
 
     name = "vpopmail"
+    versions = "vpopmail 5, behind qmail-pop3d, Courier and others"
+    needs = "vchkpw must log successes: build with `--enable-logging=y` (or `v`)."
     program = ("vpopmail", "vchkpw")
     accounts = ("vpopmail",)
     service: Mapping[str, str] = {"vpopmail": "pop3", "vchkpw": "pop3"}

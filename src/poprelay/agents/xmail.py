@@ -14,6 +14,8 @@ class XMail(Agent):
     """XMail 1.x."""
 
     name = "xmail"
+    versions = "XMail 1"
+    needs = "The POP3 server's log: `-Pl` on its command line."
     program = ("",)
     login = (
         r'"[^"\t]*+"\t"[^"\t]*+"\t"(?P<address>[0-9a-fA-F.:]++)"\t"[\d: -]++"'

@@ -24,6 +24,8 @@ class Zimbra(Agent):
     """Zimbra's IMAP and POP3."""
 
     name = "zimbra"
+    versions = "Zimbra 5 and later"
+    needs = "`zimbraMailTrustedIP` must name the proxies, or their address stands in the place of the client's."
     program = ("", "mailboxlog", "mailboxd")
     accounts = ("zimbra",)
     login = (

@@ -53,6 +53,11 @@ def command(name: str | None, target: str | None, config_path: Path | None, as_j
         print_json(row)
         return
     print(f"{row['agent']}: {show(row['about'])}")
+    for key, words in (("versions", row["versions"]), ("switch on", row["needs"])):
+        if words:
+            print(f"{key}: {show(words)}")
+    if row["raw_names"]:
+        print("not safe with a syslog daemon that writes newlines as they are (syslog-ng's default)")
     print(f"\nprograms: {', '.join(show(each) or '(a log of its own)' for each in row['programs'])}")
     for kind in ("login", "logout"):
         for pattern in row[kind]:
@@ -67,6 +72,9 @@ def _row(agent: Agent) -> Row:
     return {
         "agent": agent.name,
         "about": about,
+        "versions": agent.versions,
+        "needs": agent.needs,
+        "raw_names": agent.raw_names,
         "programs": list(agent.programs),
         "login": [pattern.pattern.decode("utf-8", "surrogateescape") for pattern in agent.login_patterns],
         "logout": [pattern.pattern.decode("utf-8", "surrogateescape") for pattern in agent.logout_patterns],

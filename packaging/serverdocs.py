@@ -22,8 +22,8 @@ SERVERS = Path(__file__).resolve().parents[1] / "docs" / "servers"
 
 RAW = """\
 The server logs control characters of a user name as they are. rsyslog and journald escape or mark them, and then they
-do no harm. **syslog-ng with its default flags, and rsyslog with `$EscapeControlCharactersOnReceive off`, write a newline
-in a name as a new line in the log**: whoever connects can write a whole line of his own, stamp and all, and nobody who
+do no harm. **syslog-ng with its default flags, and rsyslog with `$EscapeControlCharactersOnReceive off`, write a
+newline in a name as a new line in the log**: whoever connects can write a whole line of his own, stamp and all, and nobody who
 reads the file can tell. With those, do not use this agent on that file: escape control characters, or read the journal
 (`kind = "journal"`), which keeps each message whole."""
 

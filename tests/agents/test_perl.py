@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
+from poprelay.agents.backtracking import slowness
 from poprelay.agents.line import LineAgent
 from poprelay.agents.perl import LONGEST
 from poprelay.errors import AgentError
@@ -88,6 +92,9 @@ def test_an_agent_of_its_own_program_beside_it_is_still_asked(scan: Scan) -> Non
         (r"(a)[b", 3),
         ("(a)(b)é", 6),
         (r"(a)", 0),
+        (r"(?(1)a)(b)(c)", 0),
+        (r"/popd: (\w+) (\S+)/i", 0),
+        (r"qr{popd: (\w+) (\S+)}", 0),
     ],
 )
 def test_what_only_perl_understands_is_refused_with_its_place(expression: str, position: int) -> None:
@@ -105,6 +112,7 @@ def test_what_only_perl_understands_is_refused_with_its_place(expression: str, p
         (r"^.+ login (\w+) from ([\d.]+) ok", ["catch-all"]),
         (r"^\w+ \d+ [\d:]+ \w+ popd: login (\w+) from ([\d.]+)", ["nothing must follow"]),
         (r"^\w+ \d+ [\d:]+ \w+ popd: login (\w+) from ([\d.]+)$", []),
+        (r"^\w+ \d+ [\d:]+ \S+ popd: login (\S+) from (\d+\.\d+\.\d+\.\d+)\.", ["a user name may hold what follows"]),
     ],
 )
 def test_it_is_said_why_an_expression_is_forgeable_if_it_is(expression: str, words: list[str]) -> None:
@@ -122,3 +130,78 @@ def test_the_anchored_form_names_the_program_and_takes_no_forgery(scan: Scan) ->
     agent = Agent(name="mine", program=program, login=login)
     assert [event.address for event in scan([agent], [HEADER + "login ann from c.example.net[9.9.9.9]"])] == ["9.9.9.9"]
     assert not scan([agent], [HEADER + "login x from [6.6.6.6] from c.example.net[9.9.9.9]"])
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (r"popd\[\d+\]:.+user=(\w+) from (\d+\.\d+\.\d+\.\d+) ok", "Login user=ann from 9.9.9.9 ok"),
+        (
+            r"popd\[\d+\]:.+user=(\w+) host=.*\[(\d+\.\d+\.\d+\.\d+)\] nmsgs=",
+            "Login user=ann host=a [9.9.9.9] nmsgs=0/0",
+        ),
+        (r"popd\[\d+\]: \(([\w.@]+),(\d+\.\d+\.\d+\.\d+)\) Auth", "(ann@a.net,9.9.9.9) Authenticated"),
+        (r"popd\[\d+\]: entry (\w+) (\d+\.\d+\.\d+\.\d+)\s", "entry ann 9.9.9.9"),
+        (r"(?i)POPD\[\d+\]\: entry (\w+) (\d+\.\d+\.\d+\.\d+)", "entry ann 9.9.9.9"),
+    ],
+)
+def test_the_anchored_form_takes_what_the_expression_was_written_for(scan: Scan, expression: str, message: str) -> None:
+    from poprelay.agents.base import Agent
+    from poprelay.agents.lint import lint_pattern
+
+    assert seen(scan, expression, message) != []
+    program, login = LineAgent("mine", expression).expression.anchored
+    assert program.lower() == "popd"
+    found = scan([Agent(name="mine", program="popd", login=login)], [HEADER + message])
+    assert [event.address for event in found] == ["9.9.9.9"]
+    assert [finding for finding in lint_pattern("login", login) if finding.severity == "error"] == []
+
+
+@pytest.mark.parametrize("end", [r"\s", r"\n", r"\s$", r"\n$", r"\s+", r"\s*$", r"\Z", "$"])
+def test_what_takes_the_newline_in_perl_takes_the_end_of_the_line_here(scan: Scan, end: str) -> None:
+    assert seen(scan, r"login (\w+) from (\d+\.\d+\.\d+\.\d+)" + end, "login ann from 9.9.9.9") != []
+    assert seen(scan, r"login (\w+) from (\d+\.\d+\.\d+\.\d+)" + end, "login ann from 9.9.9.9x") == []
+
+
+def test_alternatives_are_looked_for_anywhere_each(scan: Scan) -> None:
+    for message in ("IMAP: login ann from 9.9.9.9", "x IMAP: login ann from 9.9.9.9"):
+        assert seen(scan, r"nothing|IMAP: login (\w+) from ([\d.]+)", message) != []
+
+
+@pytest.mark.parametrize(
+    ("expression", "position"),
+    [
+        (r"popd: (\w+)+ from ([\d.]+) ok", 7),
+        (r"(?i)popd: (\w+\s?)+ from ([\d.]+) ok", 11),
+        (r"popd: ((?:a|a)*) from ([\d.]+)", 10),
+        (r"popd: (.*a){20} from ([\d.]+)", 7),
+        (r"popd.*(\w+).*([\d.]+).*ok", 4),
+    ],
+)
+def test_what_a_client_could_keep_busy_for_ever_is_refused_with_its_place(expression: str, position: int) -> None:
+    with pytest.raises(AgentError) as caught:
+        LineAgent("mine", expression)
+    assert caught.value.fields["position"] == position
+    assert "possessive" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"ipop3d\[\d+\]:.+user=(\w+) on=.*\[(\d+\.\d+\.\d+\.\d+)\] nmsgs=",
+        r"popper\[\d+\]: Stats: (\w+) .* (\d+\.\d+\.\d+\.\d+)",
+        r".*popd.*user=(.*) ip=(.*)",
+        r"(\w+)@(\w+)\.(\w+)",
+        r"popd: (?:\S+ )+(\w+) (\d+)",
+    ],
+)
+def test_what_is_only_slow_is_run_as_it_is_written_and_a_line_of_two_kibibytes_is_tried_within_a_second(
+    expression: str,
+) -> None:
+    pattern = LineAgent("mine", expression).expression.pattern
+    slow = slowness(pattern)
+    assert slow is not None
+    line = slow.line(LONGEST)
+    began = time.process_time()
+    re.compile(pattern.encode()).match(line)
+    assert time.process_time() - began < 1.0

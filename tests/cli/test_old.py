@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -14,6 +16,15 @@ import pytest
 from live.running import until
 
 BIN = Path(sys.executable).parent
+STARTING = """
+import fcntl, os, sys, time
+pid_file = open(sys.argv[1], "w")
+fcntl.flock(pid_file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(1)
+print(os.getpid(), file=pid_file, flush=True)
+time.sleep(60)
+"""
 
 
 def ran(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
@@ -114,3 +125,45 @@ def test_poprelayd_start_tells_what_keeps_it_from_starting(config: Path, tmp_pat
     assert "did you mean 'mailRelayFile'?" in done.stderr
     assert not (tmp_path / "pid").exists()
     assert ran("poprelayd", "begin").returncode == 2
+
+
+def test_a_pid_file_that_names_another_process_is_never_believed(config: Path, tmp_path: Path) -> None:
+    poprelayd, pid_file = Poprelayd(config, tmp_path / "pid"), tmp_path / "pid"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            pid_file.write_text(f"{other.pid}\n")
+            assert poprelayd("status") == 1
+            assert poprelayd("reload") == 7
+            assert poprelayd("stop") == 0
+            assert other.poll() is None
+            pid_file.write_text(f"{other.pid}\n")
+            assert poprelayd("start") == 0
+            assert int(pid_file.read_text()) != other.pid
+            assert poprelayd("stop") == 0
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_who_only_asks_how_it_is_does_not_keep_it_from_starting(config: Path, tmp_path: Path) -> None:
+    poprelayd, pid_file = Poprelayd(config, tmp_path / "pid"), tmp_path / "pid"
+    pid_file.touch()
+    with pid_file.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.5, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
+        assert poprelayd("start") == 0
+    try:
+        assert poprelayd("status") == 0
+    finally:
+        assert poprelayd("stop") == 0
+
+
+def test_who_stops_it_while_it_is_being_started_waits_for_its_number(config: Path, tmp_path: Path) -> None:
+    poprelayd, pid_file = Poprelayd(config, tmp_path / "pid"), tmp_path / "pid"
+    starting = subprocess.Popen([sys.executable, "-c", STARTING, pid_file], stdout=subprocess.PIPE)
+    with starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == b"held\n"
+        assert poprelayd("stop") == 0
+        assert starting.wait(10) == -signal.SIGTERM
+    assert not pid_file.exists()

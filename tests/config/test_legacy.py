@@ -130,6 +130,10 @@ def test_comments_stand_on_lines_of_their_own_or_after_a_blank() -> None:
     assert found.directory == Path("/e # f")
 
 
+def test_a_byte_order_mark_at_the_beginning_is_none_of_it() -> None:
+    assert read_legacy(f"\ufeff{LEAST}", "old.conf").period == 3600
+
+
 def test_bytes_that_are_not_utf_8_do_not_matter_in_a_comment() -> None:
     assert read("# caf\udce9\n").period == 3600
 
@@ -188,6 +192,13 @@ def test_an_expression_is_refused_with_its_place_and_never_evaluated(line: str, 
             "old.conf:3:15: mailProgram: has a ' that is not closed; close it, or write the value without quotes",
         ),
         (
+            r'mailRelayFileFormat = "%i\tRELAY"',
+            (
+                r'old.conf:3:26: mailRelayFileFormat: has \t, which Perl reads as something else in a " "; '
+                "write the character itself, or the value in ' '"
+            ),
+        ),
+        (
             "mailRelayIsDatabase = yes",
             "old.conf:3:1: mailRelayIsDatabase: 'yes' is neither 0 nor 1; write 0 for no, 1 for yes",
         ),
@@ -235,7 +246,22 @@ def test_all_mistakes_are_found_in_one_run_and_told_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["kill -HUP `cat /run/x.pid`", "a | b", "a > /dev/null 2>&1", "a && b", "rm /x/*", "a $(b)"]
+    "text",
+    [
+        "kill -HUP `cat /run/x.pid`",
+        "a | b",
+        "a > /dev/null 2>&1",
+        "a && b",
+        "rm /x/*",
+        "a $(b)",
+        "cp /x{,.bak}",
+        "LANG=C makemap hash /x",
+        "cd /etc/mail",
+        "umask 077",
+        ". /etc/x",
+        "exec a",
+        "a /x 0< /x",
+    ],
 )
 def test_what_needs_a_shell_is_left_to_one(text: str) -> None:
     assert read_command(text, {}) == Command(("/bin/sh", "-c", text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import poprelay
+from poprelay.daemon.daemon import Daemon as Ours
+from poprelay.daemon.legacy import old_config, read_old
 from poprelay.errors import ConfigError, MapError, Refused
 
 MARK = "# Above configuration will be preserved by POPRelay.\n"
@@ -152,3 +155,38 @@ def test_restart_mail_program_runs_the_command_whether_it_is_switched_on_or_not(
 def test_the_originals_spelling_works_too(theirs: str, ours: str) -> None:
     for kind in (poprelay.POPRelay, poprelay.Daemon):
         assert getattr(kind, theirs) is getattr(kind, ours)
+
+
+async def test_a_wipe_at_the_end_reaches_the_relay_file_while_its_command_waits_to_be_tried_again(
+    options: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poprelay.daemon.supervisor.FIRST_PAUSE", 60.0)
+    monkeypatch.setattr("poprelay.daemon.daemon.DRAIN", 0.2)
+    await asyncio.to_thread(poprelay.POPRelay(options).add_relay_address, "ann", "9.9.9.9")
+    failing = {**options, "mailRelayIsDatabase": 1, "mailRelayDatabaseCommand": "/bin/false"}
+    daemon = Ours(Path("options"), read=lambda _: old_config(read_old(None, options=failing), None))
+    running = asyncio.create_task(daemon.run())
+    access = tmp_path / "access"
+    while not (access.exists() and "9.9.9.9" in access.read_text()):
+        await asyncio.sleep(0.02)
+    daemon.stop()
+    await asyncio.wait_for(running, 20)
+    assert access.read_text() == MARK
+
+
+async def test_a_command_that_hangs_is_killed_reported_and_tried_again_and_the_relay_file_stays_whole(
+    options: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("poprelay.maps.uptake.TIMEOUT", 0.3)
+    await asyncio.to_thread(poprelay.POPRelay(options).add_relay_address, "ann", "9.9.9.9")
+    command = f"/bin/sh -c 'echo run >> {tmp_path}/runs; sleep 60'"
+    hanging = {**options, "mailRelayIsDatabase": 1, "mailRelayDatabaseCommand": command}
+    daemon = Ours(Path("options"), read=lambda _: old_config(read_old(None, options=hanging), None))
+    running = asyncio.create_task(daemon.run())
+    runs = tmp_path / "runs"
+    while not (runs.exists() and len(runs.read_text().splitlines()) >= 3):
+        await asyncio.sleep(0.02)
+    assert (tmp_path / "access").read_text() == MARK + "9.9.9.9 RELAY\n"
+    daemon.stop()
+    await asyncio.wait_for(running, 20)
+    assert capsys.readouterr().err.count("did not end within 0.3 s and was killed") >= 2

@@ -119,7 +119,7 @@ def test_a_log_gives_the_relay_file_that_mail_poprelay_gives(made: list[Old], pl
     expected = "# ours\nlocalhost RELAY\n" + MARK + "10.1.2.3 RELAY\n198.51.100.77 RELAY\n203.0.113.5 RELAY\n"
     one.until_relay_file(expected)
     until(lambda: (place / "access.db").read_text() == expected)
-    assert one.in_spool() == {"203.0.113.5": "ann", "198.51.100.77": "bob", "10.1.2.3": "cat"}
+    until(lambda: one.in_spool() == {"203.0.113.5": "ann", "198.51.100.77": "bob", "10.1.2.3": "cat"})
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_each_old_command_sees_its_servers_logins(made: list[Old], place: Path, 
     one.start()
     one.say(line)
     one.until_relay_file(MARK + "203.0.113.5\n")
-    assert one.in_spool() == {"203.0.113.5": "ann"}
+    until(lambda: one.in_spool() == {"203.0.113.5": "ann"})
 
 
 def test_what_import_prints_does_the_same_when_it_is_run(made: list[Old], place: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_import_prints_does_the_same_when_it_is_run(made: list[Old], place:
     (place / "new.toml").write_text(imported.stdout)
     one.start(program, "run", "-c", place / "new.toml")
     one.until_relay_file(MARK + "8.8.8.8 RELAY\n203.0.113.5 RELAY\n")
-    assert one.in_spool() == {"8.8.8.8": "left", "203.0.113.5": "ann"}
+    until(lambda: one.in_spool() == {"8.8.8.8": "left", "203.0.113.5": "ann"})
     assert one.stop() == 0
     assert one.access.read_text() == (place / "access.db").read_text() == MARK
     assert one.in_spool() == {}
@@ -172,13 +172,55 @@ def test_files_that_the_old_daemon_left_become_grants_at_the_first_start_only(ma
     assert one.access.read_text() == MARK
 
 
+def test_a_spool_that_all_could_write_in_is_closed_to_them_and_nothing_in_it_is_taken_over(
+    made: list[Old], place: Path
+) -> None:
+    one = old(made, place)
+    one.spool.mkdir()
+    one.spool.chmod(0o777)
+    (one.spool / "9.9.9.9").write_text("ann")
+    one.start()
+    until(lambda: one.in_spool() == {})
+    assert "nothing is taken over" in one.printed()
+    assert one.spool.stat().st_mode & 0o777 == 0o755
+    one.pop("ann", "9.9.9.9")
+    one.until_relay_file(MARK + "9.9.9.9\n")
+
+
+@pytest.mark.parametrize("fault", ["link", "hard link", "writable", "another user's"])
+def test_a_ledger_that_another_user_may_have_put_into_the_spool_is_not_believed(
+    made: list[Old], place: Path, fault: str
+) -> None:
+    forged = old(made, place)
+    forged.python("relay.addRelayAddress('eve', '6.6.6.6')")
+    ledger, other = forged.spool / ".ledger.db", place / "other"
+    match fault:
+        case "link":
+            ledger.rename(other)
+            ledger.symlink_to(other)
+        case "hard link":
+            other.hardlink_to(ledger)
+        case "writable":
+            ledger.chmod(0o666)
+        case _:
+            if os.geteuid() != 0:
+                pytest.skip("only root can give files away")
+            os.chown(ledger, 65534, 65534)
+    line = [Path(sys.executable).with_name("poprelay_ipop3d"), forged.config]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 1
+    assert "another user may have made it or written in it, so it is not believed" in done.stderr
+    assert not forged.access.exists()
+    assert (other if fault == "link" else ledger).read_bytes().startswith(b"SQLite")
+
+
 def test_a_cleanup_before_the_first_start_cuts_off_nobody(made: list[Old], place: Path) -> None:
     one = old(made, place)
     one.spool.mkdir()
     (one.spool / "9.9.9.9").write_text("ann")
     done = subprocess.run([Path(sys.executable).with_name("poprelay_cleanup"), one.config], check=False)
     assert done.returncode == 0
-    assert one.in_spool() == {"9.9.9.9": "ann"}
+    until(lambda: one.in_spool() == {"9.9.9.9": "ann"})
     one.start()
     one.until_relay_file(MARK + "9.9.9.9\n")
 
@@ -258,7 +300,7 @@ def test_old_fault_user_names_were_words_only(made: list[Old], place: Path) -> N
     one.start()
     one.pop("ann.b+c-d@example.net", "9.9.9.9")
     one.until_relay_file(MARK + "9.9.9.9\n")
-    assert one.in_spool() == {"9.9.9.9": "ann.b+c-d@example.net"}
+    until(lambda: one.in_spool() == {"9.9.9.9": "ann.b+c-d@example.net"})
 
 
 def test_old_fault_ipv6_was_not_seen(made: list[Old], place: Path) -> None:
@@ -317,7 +359,7 @@ def test_hup_with_a_refused_config_leaves_everything_as_it_was(made: list[Old], 
     one.hangup()
     until(lambda: "reload refused" in one.printed())
     assert "did you mean 'mailRelayFile'?" in one.printed()
-    assert one.in_spool() == {"9.9.9.9": "ann"}
+    until(lambda: one.in_spool() == {"9.9.9.9": "ann"})
 
 
 @pytest.mark.parametrize(
@@ -353,3 +395,35 @@ def test_a_script_asks_the_running_daemon(made: list[Old], place: Path) -> None:
     one.until_relay_file(MARK + "9.9.9.9\n")
     one.python("relay.wipeRelayDirectory()")
     one.until_relay_file(MARK)
+
+
+def test_cleanup_from_cron_removes_what_has_expired_and_adds_nothing(made: list[Old], place: Path) -> None:
+    one = old(
+        made,
+        place,
+        period=2,
+        more=f"mailRelayIsDatabase = 1\nmailRelayDatabaseCommand = /usr/bin/tee {place}/db < %r\n",
+    )
+    cleanup = [Path(sys.executable).with_name("poprelay_cleanup"), one.config]
+    one.access.write_text("mine\n")
+    one.python("relay.addRelayAddress('ann', '9.9.9.9'); relay.generateRelayFile()")
+    one.python("relay.addRelayAddress('bob', '8.8.8.8')")
+    assert one.access.read_text() == (place / "db").read_text() == "mine\n" + MARK + "9.9.9.9 RELAY\n"
+    subprocess.run(cleanup, check=True)
+    assert one.access.read_text() == "mine\n" + MARK + "9.9.9.9 RELAY\n", "it adds nothing"
+    time.sleep(2.1)
+    done = subprocess.run(cleanup, check=True, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert one.access.read_text() == (place / "db").read_text() == "mine\n" + MARK
+    assert one.in_spool() == {}
+
+
+def test_a_second_daemon_on_the_same_spool_is_refused_and_the_first_goes_on(made: list[Old], place: Path) -> None:
+    one = old(made, place)
+    one.start()
+    line = [Path(sys.executable).with_name("poprelay_qpopper"), one.config]
+    second = subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
+    assert second.returncode == 1
+    assert "already works on the ledger" in second.stderr
+    one.pop("ann", "9.9.9.9")
+    one.until_relay_file(MARK + "9.9.9.9\n")

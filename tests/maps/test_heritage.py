@@ -73,10 +73,21 @@ def test_a_file_of_another_user_is_not_believed(spool: Path) -> None:
 def test_a_directory_that_others_can_write_is_not_believed_at_all(spool: Path) -> None:
     leave(spool, "9.9.9.9")
     spool.chmod(0o777)
-    with pytest.raises(MapError, match="others than its owner may write in it"):
+    with pytest.raises(MapError, match="others than its owner could write in it"):
         found(spool)
 
 
 def test_without_adopt_nothing_is_taken_over(spool: Path) -> None:
     leave(spool, "9.9.9.9")
     assert SpoolMap(spool).inherited(NOW) == ()
+
+
+def test_a_directory_that_others_could_write_in_is_closed_to_them_and_not_believed(spool: Path) -> None:
+    leave(spool, "9.9.9.9")
+    spool.chmod(0o777)
+    relay = SpoolMap(spool, adopt=True)
+    relay.make()
+    assert spool.stat().st_mode & 0o777 == 0o755
+    with pytest.raises(MapError, match="others than its owner could write in it"):
+        relay.inherited(NOW)
+    relay.close()

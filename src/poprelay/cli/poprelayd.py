@@ -29,7 +29,9 @@ from poprelay.errors import ConfigError, NotPermitted, PoprelayError
 CONFIG: Final = Path("/etc/poprelay/poprelay.conf")
 PID_FILE: Final = Path("/run/poprelayd.pid")
 START_WITHIN: Final = 90.0
-STOP_WITHIN: Final = 60.0
+STOP_WITHIN: Final = 120.0
+"""Seconds: the last run of a database command that hangs, and one more, take a minute."""
+NUMBER_WITHIN: Final = 5.0
 FAILED, NOT_PERMITTED, NOT_CONFIGURED, NOT_RUNNING = 1, 4, 6, 7
 DEAD, STOPPED = 1, 3
 """Of `status`."""
@@ -45,11 +47,11 @@ class Keeping:
 
     def start(self) -> int:
         """Start it, and wait until it is ready."""
-        descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = self._hold()
+        if descriptor is None:
+            print("poprelayd is running already")
+            return 0
         try:
-            if not _lock(descriptor):
-                print("poprelayd is running already")
-                return 0
             return self._spawn(descriptor)
         finally:
             os.close(descriptor)
@@ -59,7 +61,7 @@ class Keeping:
         pid = self.running()
         if pid is None:
             print("poprelayd is not running")
-            self._pid_file.unlink(missing_ok=True)
+            self._forget()
             return 0
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_WITHIN
@@ -67,7 +69,7 @@ class Keeping:
             if time.monotonic() > deadline:
                 raise PoprelayError(f"poprelayd (pid {pid}) does not end", remedy="see its log")
             time.sleep(0.05)
-        self._pid_file.unlink(missing_ok=True)
+        self._forget()
         return 0
 
     def status(self) -> int:
@@ -104,12 +106,45 @@ class Keeping:
         except FileNotFoundError:
             return None
         try:
-            if _lock(descriptor):
-                return None
-            said = os.read(descriptor, 20).strip()
-            return int(said) if said.isdigit() else None
+            deadline = time.monotonic() + NUMBER_WITHIN
+            while not _lock(descriptor, fcntl.LOCK_SH):
+                said = os.pread(descriptor, 20, 0).strip()
+                if said.isdigit():
+                    return int(said)
+                if time.monotonic() > deadline:
+                    raise PoprelayError(
+                        f"{self._pid_file} is locked, and no process number stands in it",
+                        remedy="see who holds it: fuser -v",
+                    )
+                time.sleep(0.05)  # it is being started
+            return None
         finally:
             os.close(descriptor)
+
+    def _hold(self) -> int | None:
+        """The empty pid file, locked; None if a daemon holds it."""
+        while True:
+            descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if not _lock(descriptor, fcntl.LOCK_EX):
+                os.close(descriptor)
+                if self.running() is not None:
+                    return None
+                time.sleep(0.02)  # somebody else asks just now
+            elif os.fstat(descriptor).st_nlink:
+                os.ftruncate(descriptor, 0)
+                return descriptor
+            else:  # somebody has just removed it
+                os.close(descriptor)
+
+    def _forget(self) -> None:
+        """Remove the pid file if nobody holds it."""
+        with suppress(FileNotFoundError):
+            descriptor = os.open(self._pid_file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if _lock(descriptor, fcntl.LOCK_EX):
+                    self._pid_file.unlink()
+            finally:
+                os.close(descriptor)
 
     def _spawn(self, descriptor: int) -> int:
         """Start the daemon as the holder of the lock; its exit code, if it ends before it is ready."""
@@ -128,7 +163,6 @@ class Keeping:
                     pass_fds=[descriptor],
                     start_new_session=True,
                 )
-            os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{process.pid}\n".encode(), 0)
             deadline = time.monotonic() + START_WITHIN
             while process.poll() is None and time.monotonic() < deadline:
@@ -184,10 +218,10 @@ def command(action: str, config: Path, agent: str | None, pid_file: Path) -> int
         return NOT_PERMITTED
 
 
-def _lock(descriptor: int) -> bool:
-    """Hold the pid file; False while a daemon does."""
+def _lock(descriptor: int, kind: int) -> bool:
+    """Hold the pid file, alone (LOCK_EX) or with others who only ask (LOCK_SH); False while a daemon does."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -104,7 +104,7 @@ class Legacy(msgspec.Struct, frozen=True):
 def read_legacy(text: str, name: str, options: Mapping[str, object] | None = None) -> Legacy:
     """Read a config file that is called `name`; `options` override it. Raises ConfigError with every mistake."""
     reading = _Reading(name)
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         reading.line(number, line.rstrip("\r"))
     for option, value in (options or {}).items():
         given = str(int(value)) if isinstance(value, bool) else str(value)
@@ -304,6 +304,9 @@ def _quoted(text: str) -> str:
     while at < len(text) and text[at] != quote:
         if text[at] == "\\" and text[at + 1 : at + 2] in {quote, "\\"}:
             at += 1
+        elif quote == '"' and text[at] == "\\" and text[at + 1 : at + 2].isalnum():
+            what = f'has {text[at : at + 2]}, which Perl reads as something else in a " "'
+            raise _NotTextError(at, what, "write the character itself, or the value in ' '")
         elif quote == '"' and re.match(r"[$@][{\w]", text[at:]):
             raise _NotTextError(at, "is an expression, and nothing is evaluated", "write the value itself, in ' '")
         found += text[at]

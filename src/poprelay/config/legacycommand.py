@@ -1,7 +1,7 @@
 """Mail::POPRelay's commands, which it gave to a shell: run without one where that is possible.
 
-A `<` with a file behind it becomes the command's standard input. What else only a shell understands (`|`, `$( )`, `*`)
-stays a shell's.
+A `<` with a file behind it becomes the command's standard input. What else only a shell understands (`|`, `$( )`, `*`,
+a variable that is set first, `cd`) stays a shell's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import msgspec
 
 SHELL: Final = "/bin/sh"
 
-_ONLY_SHELL: Final = re.compile(r"[|&;>()$`*?~\[\]!\n]|<.*<|#")
+_ONLY_SHELL: Final = re.compile(r"[|&;>()$`*?~\[\]{}!\n]|<.*<|#|(?:^|\s)\d+<|^\s*\w+=")
+_BUILT_IN: Final = frozenset(
+    {".", ":", "cd", "command", "eval", "exec", "export", "set", "source", "trap", "ulimit", "umask", "unset", "wait"}
+)
 _WORDS: Final = re.compile("%([mrn])", re.IGNORECASE)
 
 
@@ -43,7 +46,7 @@ def read_command(text: str, words: Mapping[str, str]) -> Command:
     def put(word: str) -> str:
         return _WORDS.sub(lambda found: words[found[1].lower()], word)
 
-    if _ONLY_SHELL.search(text):
+    if _ONLY_SHELL.search(text) or not _BUILT_IN.isdisjoint(text.split(maxsplit=1)[:1]):
         return Command((SHELL, "-c", _WORDS.sub(lambda found: shlex.quote(words[found[1].lower()]), text)))
     lexer = shlex.shlex(text, posix=True, punctuation_chars="<")
     lexer.whitespace_split = True

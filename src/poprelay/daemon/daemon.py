@@ -193,12 +193,13 @@ class Daemon:
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await control.stop()
-            if self.config.settings.daemon.on_stop == "wipe" and not self.observe:
+            wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
+            if wipes:
                 keeper.shut(lambda draft: draft.revoke(wiping("stop", keeper.clock.now())))
             self.parts.hurry()
             await keeper.published(DRAIN)
-            if self.config.settings.daemon.on_stop == "empty":
-                await self.parts.empty_maps()
+            if wipes or self.config.settings.daemon.on_stop == "empty":
+                await self.parts.empty_maps()  # after a wipe, for those that wait to be tried again
             broke = ticker.done()
             ticker.cancel()
             await asyncio.wait([ticker])

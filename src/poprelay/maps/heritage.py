@@ -22,16 +22,20 @@ AGENT: Final = "spool"
 """The agent of such logins."""
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+"""The bits of a mode that let others than the owner write."""
 _LONGEST: Final = 1024
 
 
-def logins(directory: int, name: str, now: Instant) -> Sequence[Login]:
-    """The logins that the open directory holds, by address. Raises OSError; MapError if others may write in it."""
-    if os.fstat(directory).st_mode & _OTHERS:
+def logins(directory: int, name: str, now: Instant, *, was_open: bool = False) -> Sequence[Login]:
+    """The logins that the open directory holds, by address.
+
+    Raises OSError; MapError if others may write in it, or could until now (`was_open`).
+    """
+    if was_open or os.fstat(directory).st_mode & OTHERS:
         raise MapError(
-            f"{name}: others than its owner may write in it, so what it holds may be forged",
-            remedy="chmod go-w the directory, and look through it",
+            f"{name}: others than its owner could write in it, so what it holds may be forged",
+            remedy="let each user log in once more",
         )
     origin = Origin(name, "")
     found: list[Login] = []
@@ -45,7 +49,7 @@ def _login(directory: int, name: str, origin: Origin, now: Instant) -> Iterator[
     descriptor = os.open(name, _READ, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
-        ours = status.st_uid in {0, os.geteuid()} and status.st_nlink == 1 and not status.st_mode & _OTHERS
+        ours = status.st_uid in {0, os.geteuid()} and status.st_nlink == 1 and not status.st_mode & OTHERS
         if stat.S_ISREG(status.st_mode) and ours:
             content = os.read(descriptor, _LONGEST).decode("utf-8", "surrogateescape")
             user = content.split("\n", 1)[0].strip()

@@ -63,8 +63,9 @@ def test_an_unknown_kind_gets_the_nearest_known_one_of_other_packages_too(instal
 
 
 def test_a_kind_unlike_all_gets_the_list(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", "theirs:Map")
-    assert str(refusal("map", "xyzzy")).endswith(": known are cdb, lmdb, spool and text")
+    give(installed, "theirs", "theirs:Map")
+    known = sorted([*BUILTIN["map"], "theirs"])
+    assert str(refusal("map", "xyzzy")).endswith(f": known are {', '.join(known[:-1])} and {known[-1]}")
 
 
 def test_a_kind_that_a_package_gives_a_second_time_is_refused(installed: list[EntryPoint]) -> None:

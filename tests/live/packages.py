@@ -36,6 +36,9 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "solid-pop3d": ("solid-pop3d",),
     "perdition": ("perdition",),
     "nginx": ("nginx", "libnginx-mod-mail"),
+    "exim": ("exim4-daemon-heavy", "exim4-base"),
+    "opensmtpd": ("opensmtpd", "opensmtpd-extras"),
+    "courier-esmtp": ("courier-mta", "courier-base", "courier-authlib"),
 }
 """Prefix and packages. One more server is one more line."""
 

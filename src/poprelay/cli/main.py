@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "import": ("poprelay.cli.importing", "Turn a Mail::POPRelay config into one of ours."),
     "cleanup": ("poprelay.cli.cleanup", "Remove from maps and ledger what is no longer live."),
     "wipe": ("poprelay.cli.wipe", "Close every grant."),
+    "root-commands": ("poprelay.cli.rootcommands", "Do what needs root, from root's own list, as asked."),
     "completion": ("poprelay.cli.completion", "Print the completion script for a shell."),
 }
 """Every command: its module, which holds a click command named `command`, and one line about it."""

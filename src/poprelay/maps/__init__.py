@@ -24,8 +24,12 @@ class Map(Protocol):
 
     name: str
     """What logs and `status` call it: kind and path."""
-    expresses_networks: ClassVar[bool]
-    """Whether a key may be an IPv6 network."""
+
+    @property
+    def expresses_networks(self) -> bool:
+        """Whether a key may be an IPv6 network."""
+        ...
+
     wants_renewals: ClassVar[bool]
     """Whether `change` is also called for an address that stays, when its last login or end changes."""
     interval: float
@@ -86,7 +90,11 @@ class Inheriting(Protocol):
 
 
 KINDS: Final[dict[str, str]] = {
+    "courier": "poprelay.maps.courier:CourierMap",
+    "exim": "poprelay.maps.exim:EximMap",
     "lmdb": "poprelay.maps.lmdb:LmdbMap",
+    "opensmtpd": "poprelay.maps.opensmtpd:OpensmtpdMap",
+    "sendmail": "poprelay.maps.sendmail:SendmailMap",
     "spool": "poprelay.maps.spool:SpoolMap",
     "text": "poprelay.maps.text:TextMap",
 }

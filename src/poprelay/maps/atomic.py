@@ -18,8 +18,11 @@ class ChangedMeanwhileError(Exception):
 
 
 def temporary(name: str) -> str:
-    """The hidden name, in the same directory, under which this process prepares the file `name`."""
-    return f".{name}.{os.getpid()}.new"
+    """The hidden name, in the same directory, under which this process prepares the file `name`.
+
+    It ends in a tilde, as a backup does: Courier's makedat reads every file of a directory, hidden ones too, but those.
+    """
+    return f".{name}.{os.getpid()}.new~"
 
 
 def look(path: Path) -> tuple[int, ...] | None:
@@ -33,7 +36,7 @@ def look(path: Path) -> tuple[int, ...] | None:
 
 def sweep(path: Path) -> None:
     """Remove what earlier processes left half prepared beside `path`."""
-    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new")
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new~?")
     for name in os.listdir(path.parent):  # noqa: PTH208 - names are all that is wanted
         if leftover.fullmatch(name):
             with suppress(FileNotFoundError):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["poprelay", "relay-ctrl"]
 
-_LEFTOVER: Final = re.compile(r"\.([0-9a-f.:]+)\.[0-9]+\.new")
+_LEFTOVER: Final = re.compile(r"\.([0-9a-f.:]+)\.[0-9]+\.new~?")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _AT_ONCE: Final = 128
 """Files that are prepared together, so that one journal commit of the file system makes many of them durable."""
@@ -57,6 +57,8 @@ class SpoolMap:
         self._form = form
         self._directory: int | None = None
         self._seen: tuple[int, ...] | None = None
+        self._was_open = False
+        """Whether others could write in it when we came."""
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
@@ -66,14 +68,20 @@ class SpoolMap:
         return cls(path, "relay-ctrl" if relay_ctrl else "poprelay", adopt=adopt)
 
     def make(self) -> None:
+        """Create the directory if it is missing, and let nobody but its owner write in it. Raises MapError."""
         with explained(self.name, self.path):
-            self._open()
+            directory = self._open()
+            mode = os.fstat(directory).st_mode
+            if mode & heritage.OTHERS:
+                self._was_open = True
+                with suppress(PermissionError):  # another's directory, in which the group may write for our sake
+                    os.fchmod(directory, stat.S_IMODE(mode) & ~heritage.OTHERS)
 
     def inherited(self, now: Instant) -> Sequence[Login]:
         if not self._adopt:
             return ()
         with explained(self.name, self.path):
-            return heritage.logins(self._open(), self.name, now)
+            return heritage.logins(self._open(), self.name, now, was_open=self._was_open)
 
     def keys(self) -> set[str]:
         """The addresses that have a file; anything else but a directory under such a name is reported as foreign."""

@@ -9,25 +9,26 @@ Below the marker everything is ours and is written anew at each change, in numer
 a person's as a whole: it is kept, and the marker is added after it. Each change replaces the file, so its cost grows
 with the number of addresses; so does that of the usual commands (`postmap`, `makemap`).
 
-The commands are owed from the moment before the file changes until they have ended well. That they are owed is kept in
-a hidden file beside (`.NAME.owed`), so that neither their failure nor our death makes it forgotten.
+The commands (`poprelay.maps.uptake` has them) are owed from the moment before the file changes until they have ended
+well. That they are owed is kept in a hidden file beside (`.NAME.owed`), so that neither their failure nor our death
+makes it forgotten.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias
 
-from poprelay.address import is_canonical
 from poprelay.errors import MapError
-from poprelay.maps import Entry, atomic, command
-from poprelay.maps.command import Step as _Step
+from poprelay.maps import Entry, atomic
+from poprelay.maps.command import Step
 from poprelay.maps.keys import checked, foreign, foreign_record
+from poprelay.maps.lines import PLAIN, Form, numerically
 from poprelay.maps.trouble import explained
+from poprelay.maps.uptake import TIMEOUT, Commands, Uptake, read_uptake
 from poprelay.model import Address
 
 if TYPE_CHECKING:
@@ -37,15 +38,21 @@ MARKER: Final = "# Above configuration will be preserved by POPRelay."
 _MARKER_LINE: Final = re.compile(rb"^" + re.escape(MARKER.encode()) + rb"[ \t\r]*(?:\n|\Z)", re.MULTILINE)
 _ATTEMPTS: Final = 5
 
+Taken: TypeAlias = Callable[[Path, bytes], Collection[str]]
+"""Called with the file and what stands above the marker."""
+
 
 class TextMap:
     """The addresses in a text file, each in a line by `line_format`, where `%i` stands for the address.
 
     `command` (arguments; no shell) is run after each change and may take `command_timeout` seconds; empty means none.
     `commands` are further ones, one after the other: the next is run when the one before has ended well.
+
+    Other kinds that are text too give their `kind`, the `form` of their lines, and what makes the MTA take the file up;
+    a line that must stand `always`, for an MTA that does not bear an empty file; and what is `taken`: the addresses, as
+    they are spelled but in lower case, of which a person's own lines speak already, so that we are silent about them.
     """
 
-    expresses_networks: ClassVar[bool] = False
     wants_renewals: ClassVar[bool] = False
 
     def __init__(
@@ -53,19 +60,28 @@ class TextMap:
         path: Path,
         line_format: str = "%i",
         command: Sequence[str] = (),
-        command_timeout: float = 30.0,
+        command_timeout: float = TIMEOUT,
         interval: float = 0.0,
-        commands: Sequence[_Step] = (),
+        commands: Sequence[Step] = (),
+        *,
+        kind: str = "text",
+        form: Form | None = None,
+        uptake: Uptake | None = None,
+        always: str = "",
+        taken: Taken | None = None,
     ) -> None:
         wrong = flaw(line_format)
         if wrong:
             raise ValueError(wrong)
+        before, after = line_format.split("%i")
+        steps = ((Step(tuple(command)),) if command else ()) + tuple(commands)
         self.path = path
-        self.name = f"text {path}"
+        self.name = f"{kind} {path}"
         self.interval = interval
-        self._before, self._after = line_format.split("%i")
-        self._steps = ((_Step(tuple(command)),) if command else ()) + tuple(commands)
-        self._command_timeout = command_timeout
+        self._form = form or Form(before, after, PLAIN)
+        self._uptake = Commands(tuple(steps), command_timeout) if steps else uptake
+        self._always = always
+        self._taken = taken
         self._seen: tuple[int, ...] | None = None
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
@@ -79,14 +95,14 @@ class TextMap:
             section.refuse("format", wrong, 'write for example "%i" or "%i RELAY"')
         if wrong or not line_format:
             line_format = "%i"
-        arguments = _command(section)
-        steps = tuple(_step(one) for one in section.tables("commands"))
-        if arguments and steps:
-            section.refuse("commands", "says the same as command", "write one of the two")
-        timeout = section.duration("command_timeout", 30.0, low=1.0, high=3600.0)
+        uptake = read_uptake(section)
         # 2 s: a program that compares times in whole seconds (Postfix with hash) must see each change
-        interval = section.duration("interval", 2.0 if arguments or steps else 0.0, low=0.0, high=3600.0)
-        return cls(path, line_format, arguments, timeout, interval, steps)
+        interval = section.duration("interval", 2.0 if uptake else 0.0, low=0.0, high=3600.0)
+        return cls(path, line_format, interval=interval, uptake=uptake)
+
+    @property
+    def expresses_networks(self) -> bool:
+        return self._form.spelling.networks
 
     def keys(self) -> set[str]:
         """The addresses below the marker; a line there that is not ours is reported as foreign."""
@@ -106,8 +122,9 @@ class TextMap:
         MapError also where another program had changed what stands below the marker: the change is published then, and
         the file should be compared with the ledger again.
         """
-        arriving = {checked(entry.address) for entry in added}
-        leaving = {checked(key) for key in removed if foreign_record(key) is None}
+        networks = self.expresses_networks
+        arriving = {checked(entry.address, networks=networks) for entry in added}
+        leaving = {checked(key, networks=networks) for key in removed if foreign_record(key) is None}
         with explained(self.name, self.path):
             real = self._real()
             disturbed = self._publish(real, arriving, leaving)
@@ -127,7 +144,7 @@ class TextMap:
 
     def make_anew(self) -> None:
         """Owe the commands again, for what a person may have changed above the marker."""
-        if self._steps:
+        if self._uptake:
             with explained(self.name, self.path):
                 self._owed(self._real()).touch()
 
@@ -147,20 +164,13 @@ class TextMap:
             return b"", None, None
         if b"\0" in content:
             raise MapError(f"{self.name}: it is not a text file", remedy="name the text file, not what is made from it")
-        marker = _MARKER_LINE.search(content)
-        if marker is not None:
-            return content[: marker.start()], content[marker.end() :], status
-        return content if not content or content.endswith(b"\n") else content + b"\n", None, status
+        return *split(content), status
 
     def _parse(self, below: bytes) -> set[str]:
-        before, after = self._before, self._after
         found: set[str] = set()
         for line in below.decode("utf-8", "surrogateescape").split("\n"):
-            key = line.removeprefix(before).removesuffix(after)
-            if is_canonical(key) and line == before + key + after:
-                found.add(key)
-            elif line:
-                found.add(foreign(line.encode("utf-8", "surrogateescape")))
+            if line and line != self._always:
+                found.add(self._form.key(line) or foreign(line.encode("utf-8", "surrogateescape")))
         return found
 
     def _publish(self, real: Path, arriving: set[str], leaving: set[str]) -> bool:
@@ -168,10 +178,10 @@ class TextMap:
         for _ in range(_ATTEMPTS):
             above, old, status = self._read(real)
             kept = {key for key in self._parse(old or b"") if foreign_record(key) is None}
-            below = self._render((kept - leaving) | arriving)
+            below = self._render(self._ours((kept - leaving) | arriving, real, above))
             disturbed = self._left not in (None, old)
             if old != below:  # a file without our marker is published even if nobody is allowed: for its commands
-                if self._steps:
+                if self._uptake:
                     self._owed(real).touch()
                 try:
                     atomic.replace(real, above + MARKER.encode() + b"\n" + below, status)
@@ -181,15 +191,20 @@ class TextMap:
             return disturbed
         raise MapError(f"{self.name}: another program keeps changing it", remedy="find out which, and stop it")
 
+    def _ours(self, keys: set[str], real: Path, above: bytes) -> set[str]:
+        taken = self._taken(real, above) if self._taken else ()
+        spell = self._form.spelling.write
+        return {key for key in keys if spell(key).lower() not in taken} if taken else keys
+
     def _render(self, keys: set[str]) -> bytes:
-        lines = (f"{self._before}{key}{self._after}\n" for key in sorted(keys, key=_numerically))
-        return "".join(lines).encode("utf-8", "surrogateescape")
+        lines = (f"{self._form.line(key)}\n" for key in sorted(keys, key=numerically))
+        always = f"{self._always}\n" if self._always else ""
+        return (always + "".join(lines)).encode("utf-8", "surrogateescape")
 
     def _run_owed(self, real: Path) -> None:
         owed = self._owed(real)
-        if self._steps and owed.exists():
-            for step in self._steps:
-                command.run(step.run, timeout=self._command_timeout, stdin=step.stdin)
+        if self._uptake and owed.exists():
+            self._uptake(real)
             owed.unlink(missing_ok=True)
 
     @staticmethod
@@ -197,27 +212,12 @@ class TextMap:
         return real.with_name(f".{real.name}.owed")
 
 
-def _step(section: Section) -> _Step:
-    """One of `commands`: `run`, and `stdin` if it reads a file."""
-    step = _Step(section.texts("run"), section.file("stdin") if section.given("stdin") else None)
-    section.finish()
-    return step
-
-
-def _command(section: Section) -> tuple[str, ...]:
-    """`command`: a list of program and arguments, or one line that is split into them."""
-    if not isinstance(section.spec.get("command"), str):
-        return section.texts("command", ())
-    line = section.text("command")
-    try:
-        return command.parse(line) if line else ()
-    except ValueError as error:
-        section.refuse("command", str(error), "write a script, or a list of program and arguments")
-        return ()
-
-
-def _numerically(address: str) -> tuple[bool, bytes]:
-    return (True, inet_pton(AF_INET6, address)) if ":" in address else (False, inet_pton(AF_INET, address))
+def split(content: bytes) -> tuple[bytes, bytes | None]:
+    """What stands above the marker, ended by a newline, and what below it (None: there is no marker)."""
+    marker = _MARKER_LINE.search(content)
+    if marker is not None:
+        return content[: marker.start()], content[marker.end() :]
+    return content if not content or content.endswith(b"\n") else content + b"\n", None
 
 
 def flaw(line_format: str) -> str:

@@ -1,0 +1,114 @@
+"""Sendmail's access database, a map of our own beside it, or its list of domains and hosts that may relay.
+
+    format = "access"           Connect:192.0.2.7<TAB>RELAY             FEATURE(`access_db'); makemap
+    format = "popauth"          192.0.2.7<TAB>RELAY                     Kpopauth hash and SLocal_Relay_Auth; makemap
+    format = "relay-domains"    192.0.2.7                               confCR_FILE; SIGHUP, by `command` or `root`
+
+An IPv6 address is `IPv6:2001:db8:0:0:0:0:0:7`; makemap folds keys to lower case, which is how Sendmail asks. A running
+Sendmail sees a new database in its next connection. The database is made under another name and renamed.
+
+Where nobody but poprelay can write the directory, this needs no root, and Sendmail believes the database: a `popauth`
+below /var/lib/poprelay is the simplest way. It must be readable to all, for Sendmail asks for the bits although it is
+root. A new database gets owner and mode of the text, a later one those of the one before.
+
+Where a person's line above the marker names the very address, with `Connect:` or without, it holds, and ours is left
+out. A line about its network does not: Sendmail asks for the whole address first.
+
+SIGHUP makes Sendmail start anew, and a second one in that moment kills it: at least a second lies between two.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from poprelay.maps import atomic, command
+from poprelay.maps.lines import SENDMAIL, Form
+from poprelay.maps.text import TextMap
+from poprelay.maps.trouble import explained
+from poprelay.maps.uptake import TIMEOUT, read_uptake
+
+if TYPE_CHECKING:
+    from poprelay.config.section import Section
+
+FORMS: Final[dict[str, Form]] = {
+    "access": Form("Connect:", "\tRELAY", SENDMAIL),
+    "popauth": Form("", "\tRELAY", SENDMAIL),
+    "relay-domains": Form("", "", SENDMAIL),
+}
+SPACING: Final = 1.0
+"""Seconds between two SIGHUPs."""
+
+
+class SendmailMap:
+    """Makes the text map with Sendmail's lines, and what makes Sendmail take it up."""
+
+    @staticmethod
+    def from_section(section: Section) -> TextMap:
+        path = section.file("path")
+        name = section.choice("format", tuple(FORMS), "access")
+        restarts = name == "relay-domains"
+        program = section.text("makemap", "makemap")
+        uptake = read_uptake(section, several=False, spacing=SPACING if restarts else 0.0)
+        if restarts and uptake is None:
+            section.refuse("", "command is missing", "write the command that sends Sendmail SIGHUP, or root")
+        if restarts and section.given("makemap"):
+            section.refuse("makemap", "has nothing to do with relay-domains", "leave it out")
+        interval = section.duration("interval", 1.0, low=SPACING if restarts else 0.0, high=3600.0)
+        makemap = Makemap(program, section.duration("command_timeout", TIMEOUT, low=1.0, high=3600.0))
+        return TextMap(
+            path, interval=interval, kind="sendmail", form=FORMS[name], uptake=uptake or makemap, taken=_taken
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Makemap:
+    """Makes `FILE.db` from FILE, by `program`."""
+
+    program: str
+    timeout: float = TIMEOUT
+
+    def __call__(self, file: Path) -> None:
+        database = file.with_name(f"{file.name}.db")
+        fresh = file.with_name(f"{atomic.temporary(file.name)}.db")
+        with explained(f"sendmail {database}", database):
+            _sweep(database)
+            try:
+                command.run((self.program, "hash", str(fresh)), timeout=self.timeout, stdin=file)
+                _liken(fresh, database if database.exists() else file)
+                fresh.replace(database)
+            finally:
+                fresh.unlink(missing_ok=True)
+            atomic.sync_directory(database.parent)
+
+
+def _taken(_file: Path, above: bytes) -> set[str]:
+    """What the lines above speak of: the first field of each, without `Connect:`."""
+    fields = (line.split(maxsplit=1)[0] for line in above.lower().splitlines() if line.strip())
+    return {field.removeprefix(b"connect:").decode("utf-8", "surrogateescape") for field in fields}
+
+
+def _liken(fresh: Path, other: Path) -> None:
+    """Give the new database the owner and mode of another file, and make it durable."""
+    descriptor = os.open(fresh, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        like = other.stat()
+        with suppress(PermissionError):  # only root gives files away
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+        os.fchmod(descriptor, like.st_mode & 0o777)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(database: Path) -> None:
+    """Remove what earlier processes left half made."""
+    leftover = re.compile(rf"\.{re.escape(database.stem)}\.[0-9]+\.new~\.db")
+    for name in os.listdir(database.parent):  # noqa: PTH208 - names are all that is wanted
+        if leftover.fullmatch(name):
+            with suppress(FileNotFoundError):
+                (database.parent / name).unlink()

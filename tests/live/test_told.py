@@ -1,0 +1,83 @@
+"""Sendmail, OpenSMTPD and Courier, told by a file and a command: ours, or root's part's."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from live.clients import LOCAL, OUTSIDE
+from live.network import ANN4, ANN6, BOB4, BOB6, Network
+from live.opensmtpd import Opensmtpd
+from live.running import until
+from live.told import WAYS
+from poprelay.config.section import Section
+from poprelay.maps.opensmtpd import OpensmtpdMap
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_logins_open_the_relay_and_revoking_and_time_close_it(
+    way: str, place: Path, network: Network, stopping: ExitStack
+) -> None:
+    told = WAYS[way](place, network, stopping)
+    everybody = (ANN4, ANN6, BOB4, BOB6)
+
+    def codes(recipient: str = OUTSIDE) -> list[int]:
+        return [told.code(address, recipient) for address in everybody]
+
+    yes, no = 250, told.refuses
+    assert codes() == [no, no, no, no]
+    assert codes(LOCAL) == [yes, yes, yes, yes]
+
+    for address in (ANN4, ANN6, BOB4):
+        told.fed.log_in(address)
+    until(lambda: codes() == [yes, yes, yes, no], seconds=3.5)
+
+    told.fed.revoke(BOB4)
+    until(lambda: codes() == [yes, yes, no, no], seconds=2.9)
+    until(lambda: codes() == [no, no, no, no])
+    assert codes(LOCAL) == [yes, yes, yes, yes]
+
+
+def test_opensmtpd_starts_on_a_map_that_is_new_and_not_on_an_empty_file(
+    place: Path, network: Network, stopping: ExitStack
+) -> None:
+    file = place / "relay"
+    smtpd = Opensmtpd(place / "smtpd", {"poprelay": f"file:{file}"})
+    stopping.callback(smtpd.stop)
+    file.touch()
+    with pytest.raises(AssertionError, match="may not be used for from lookups"):
+        smtpd.start()
+    file.unlink()
+    section = Section({"path": str(file), "command": ["true"]}, ("maps", 0), [])
+    assert OpensmtpdMap.from_section(section).keys() == set()
+    smtpd.start()
+
+
+def test_what_a_person_says_of_an_address_in_sendmails_access_database_holds(
+    place: Path, network: Network, stopping: ExitStack
+) -> None:
+    told = WAYS["sendmail access"](place, network, stopping)
+    told.fed.log_in(BOB4)
+    until(lambda: told.code(BOB4) == 250, seconds=3.0)
+    told.fed.poprelay.stop()
+    told.file.write_text(f"Connect:{ANN4}\tREJECT\n{BOB4}\tREJECT\n{told.file.read_text()}")
+    told.fed.start()
+    told.fed.log_in(ANN4)
+    told.fed.log_in(ANN6)
+    until(lambda: told.code(ANN6) == 250, seconds=3.0)
+    assert [told.code(address) // 100 for address in (ANN4, BOB4)] == [5, 5]
+
+
+def test_courier_goes_on_where_another_file_names_an_address_that_logs_in(
+    place: Path, network: Network, stopping: ExitStack
+) -> None:
+    told = WAYS["courier"](place, network, stopping)
+    (told.file.parent / "mine").write_text(f"{ANN4}\tallow\n")
+    for address in (ANN4, ANN6):
+        told.fed.log_in(address)
+    until(lambda: told.code(ANN6) == 250, seconds=4.0)
+    assert told.code(ANN4) == told.refuses, "what a person wrote holds"
+    told.fed.revoke(ANN6)
+    until(lambda: told.code(ANN6) == told.refuses, seconds=3.0)

@@ -1,0 +1,126 @@
+"""Sendmail's access database, its relay-domains, and makemap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from poprelay.config.section import Section
+from poprelay.errors import MapError
+from poprelay.maps import Entry
+from poprelay.maps.sendmail import SendmailMap
+from poprelay.maps.text import MARKER
+
+MARK = MARKER + "\n"
+LONG = "IPv6:2001:db8:0:0:0:0:0:7"
+
+
+@pytest.fixture
+def makemap(tmp_path: Path) -> Path:
+    """A makemap whose database is its input, and which fails where there is a file `fail`."""
+    program = tmp_path / "makemap"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = hash ] || exit 64\n[ ! -e {tmp_path}/fail ] || {{ echo no room; exit 1; }}\ncat >"$2"\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [
+        ("access", f"Connect:192.0.2.7\tRELAY\nConnect:{LONG}\tRELAY\n"),
+        ("popauth", f"192.0.2.7\tRELAY\n{LONG}\tRELAY\n"),
+    ],
+)
+def test_the_database_is_made_of_the_text(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path, makemap: Path, form: str, lines: str
+) -> None:
+    text = tmp_path / "mail" / "access"
+    text.parent.mkdir()
+    text.write_text("From:spam@example.org\tREJECT\n")
+    relay = SendmailMap.from_section(section(path=str(text), format=form, makemap=str(makemap)))
+    relay.change([entry("192.0.2.7"), entry("2001:db8::7")], [])
+    assert text.read_text() == f"From:spam@example.org\tREJECT\n{MARK}{lines}"
+    assert text.with_name("access.db").read_bytes() == text.read_bytes()
+    assert relay.keys() == {"192.0.2.7", "2001:db8::7"}
+    assert sorted(file.name for file in text.parent.iterdir()) == ["access", "access.db"]
+
+
+def test_a_new_database_has_the_mode_of_the_text_and_a_later_one_that_of_the_one_before(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path, makemap: Path
+) -> None:
+    text = tmp_path / "access"
+    relay = SendmailMap.from_section(section(path=str(text), makemap=str(makemap)))
+    relay.change([entry("192.0.2.7")], [])
+    database = text.with_name("access.db")
+    assert database.stat().st_mode & 0o777 == 0o644
+    database.chmod(0o640)
+    relay.change([entry("192.0.2.8")], [])
+    assert database.stat().st_mode & 0o777 == 0o640
+    assert b"192.0.2.8" in database.read_bytes()
+
+
+def test_where_makemap_fails_the_database_stays_and_is_made_by_the_next_change(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path, makemap: Path
+) -> None:
+    text = tmp_path / "mail" / "access"
+    text.parent.mkdir()
+    relay = SendmailMap.from_section(section(path=str(text), makemap=str(makemap)))
+    relay.change([entry("192.0.2.7")], [])
+    before = text.with_name("access.db").read_bytes()
+    (tmp_path / "fail").touch()
+    with pytest.raises(MapError, match="no room"):
+        relay.change([], ["192.0.2.7"])
+    assert text.with_name("access.db").read_bytes() == before
+    (text.parent / ".access.4711.new~.db").touch()
+    (tmp_path / "fail").unlink()
+    relay.change([], [])
+    assert text.with_name("access.db").read_text() == MARK
+    assert sorted(file.name for file in text.parent.iterdir()) == ["access", "access.db"]
+
+
+@pytest.mark.parametrize("line", ["Connect:192.0.2.7\tREJECT", "192.0.2.7 REJECT", "connect:192.0.2.7  DISCARD"])
+def test_an_address_of_which_a_person_says_something_is_left_to_that(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path, makemap: Path, line: str
+) -> None:
+    text = tmp_path / "access"
+    text.write_text(f"# 192.0.2.8\n\n{line}\nConnect:{LONG.lower()} REJECT\n")
+    relay = SendmailMap.from_section(section(path=str(text), makemap=str(makemap)))
+    relay.change([entry("192.0.2.7"), entry("192.0.2.8"), entry("2001:db8::7")], [])
+    assert relay.keys() == {"192.0.2.8"}
+
+
+def test_relay_domains_has_bare_lines_and_the_command_that_sends_the_signal(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path
+) -> None:
+    path = tmp_path / "relay-domains"
+    path.write_text("example.org\n")
+    read = section(path=str(path), format="relay-domains", command=["touch", str(tmp_path / "signalled")])
+    relay = SendmailMap.from_section(read)
+    relay.change([entry("192.0.2.7"), entry("2001:db8::7")], [])
+    assert path.read_text() == f"example.org\n{MARK}192.0.2.7\n{LONG}\n"
+    assert (tmp_path / "signalled").exists()
+    assert relay.interval >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "keys"),
+    [
+        ({"format": "relay-domains"}, ["maps"]),
+        ({"format": "relay-domains", "command": "true", "interval": "0s"}, ["interval"]),
+        ({"format": "relay-domains", "command": "true", "makemap": "makemap"}, ["makemap"]),
+        ({"format": "hash"}, ["format"]),
+    ],
+)
+def test_what_would_kill_sendmail_or_mean_nothing_is_refused(
+    section: Callable[..., Section],
+    refused: Callable[[Section], list[tuple[str, str, str]]],
+    spec: dict[str, str],
+    keys: list[str],
+) -> None:
+    read = section(path="/etc/mail/x", **spec)
+    SendmailMap.from_section(read)
+    assert [problem[0] if problem[0] != "0" else "maps" for problem in refused(read)] == keys

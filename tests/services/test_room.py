@@ -33,6 +33,7 @@ sys.stdin.read()
 
 class Silent:
     refused: Bad | None = None
+    finished = False
 
     def receive(self, data: bytes) -> bytes:
         return data

@@ -28,6 +28,7 @@ class Questions:
 
     def __init__(self) -> None:
         self.refused: Bad | None = None
+        self.finished = False
 
     def receive(self, data: bytes) -> bytes:
         if b"x" in data:

@@ -114,3 +114,21 @@ def test_a_value_that_cannot_be_sent_is_refused(value: str) -> None:
 
 def test_an_empty_value_is_refused_once() -> None:
     assert read(value="")[1] == ["value: is empty"]
+
+
+def test_sendmail_writes_ipv6_in_its_own_way_and_is_told_relay(find: Find) -> None:
+    service, problems = read(**{"for": "sendmail"})
+    assert problems == []
+    dialogue = service.dialogue(Asking("socketmap", find))()
+    assert dialogue.receive(encode(b"popauth ipv6:2001:db8:0:0:0:0:0:7")) == encode(b"OK RELAY")
+    assert dialogue.receive(encode(b"popauth 192.0.2.7")) == encode(b"OK RELAY")
+    assert dialogue.receive(encode(b"popauth ipv6:mx.example.org")) == encode(b"NOTFOUND ")
+
+
+def test_postfix_never_writes_such_a_prefix_so_it_is_no_address_there(find: Find) -> None:
+    dialogue = read()[0].dialogue(Asking("socketmap", find))()
+    assert dialogue.receive(encode(b"relay ipv6:2001:db8::7")) == encode(b"NOTFOUND ")
+
+
+def test_an_unknown_asker_is_refused() -> None:
+    assert "for" in read(**{"for": "qmail"})[1][0]

@@ -112,7 +112,7 @@ def read_settings(root: Section) -> Settings:
         ledger=_ledger(_optional(root, "ledger")),
         control=_control(_optional(root, "control")),
         log=_log(_optional(root, "log")),
-        metrics=_metrics(_optional(root, "metrics")),
+        metrics=_metrics(root.table("metrics")),
         daemon=_daemon(_optional(root, "daemon")),
     )
 
@@ -212,9 +212,11 @@ def _log(section: Section) -> LogSettings:
     return settings
 
 
-def _metrics(section: Section) -> MetricsSettings:
-    listen = section.listen("listen") if section.given("listen") else None
-    if listen is not None and listen.unix is None and not ip_address(listen.host).is_loopback:
+def _metrics(section: Section | None) -> MetricsSettings:
+    if section is None:
+        return MetricsSettings()
+    listen = section.listen("listen")
+    if listen.host and not ip_address(listen.host).is_loopback:
         why = f"{listen.host} can be reached from other machines, and nobody who asks there is identified"
         section.refuse("listen", why, "listen on 127.0.0.1, [::1] or a unix socket, behind a proxy of your own")
     settings = MetricsSettings(listen=listen, mode=section.mode("mode", 0o660))

@@ -42,13 +42,14 @@ class Metering:
 class _Dialogue:
     """One peer that asks for pages."""
 
-    __slots__ = ("_daemon", "_engine", "_metrics", "refused")
+    __slots__ = ("_daemon", "_engine", "_metrics", "finished", "refused")
 
     def __init__(self, daemon: Daemon, metrics: Metrics) -> None:
         self._daemon = daemon
         self._metrics = metrics
         self._engine = Http()
         self.refused: Bad | None = None
+        self.finished = False
 
     def receive(self, data: bytes) -> bytes:
         replies: list[bytes] = []

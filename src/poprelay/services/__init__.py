@@ -40,6 +40,8 @@ class Counting(Protocol):
 
 KINDS: Final[dict[str, str]] = {
     "policy": "poprelay.services.policy:PolicyService",
+    "readsocket": "poprelay.services.readsocket:ReadSocketService",
     "socketmap": "poprelay.services.socketmap:SocketmapService",
+    "tcp_table": "poprelay.services.tcp_table:TcpTableService",
 }
 """The built-in kinds: name in the config, class. Third parties add theirs by the entry point `poprelay.services`."""

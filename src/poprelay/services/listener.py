@@ -46,14 +46,15 @@ class Door(msgspec.Struct, frozen=True):
                     "listen on 127.0.0.1, [::1] or a unix socket",
                 )
             for key in ("mode", "group"):
-                if section.given(key):
+                if key in section.spec:
                     section.refuse(key, "only a unix socket has one", 'listen on "unix:/path", or leave it out')
         elif len(os.fsencode(listen.unix)) > _LONGEST_PATH:
             section.refuse("listen", f"a unix socket's path has at most {_LONGEST_PATH} bytes", "choose a shorter one")
+        its = section.spec if listen.unix is None else ("mode", "group")
         return cls(
             listen,
-            mode=section.mode("mode", 0o660),
-            group=section.text("group", ""),
+            mode=section.mode("mode", 0o660) if "mode" in its else 0o660,
+            group=section.text("group", "") if "group" in its else "",
             max_connections=section.integer("max_connections", 1000, low=1, high=100_000),
             idle=section.duration("idle", idle, low=1.0, high=86_400.0),
         )

@@ -6,17 +6,16 @@ it has three results, and the bytes that are sent are made from nothing else.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final, Self
 
 from poprelay.clock import Clock
 from poprelay.config.section import Section
 from poprelay.model import Allowed, Instant, Outcome, Unavailable
-from poprelay.services import Find
+from poprelay.services.answering import Answering
 from poprelay.services.asking import Asking
 from poprelay.services.listener import Door
-from poprelay.services.server import Server
+from poprelay.services.server import Dialogue
 from poprelay.wire import Bad
 from poprelay.wire.policy import Action, Delegated, Policy, reply
 
@@ -41,50 +40,32 @@ IDLE: Final = 330.0
 _WORDS: Final = {Action.OK: "found", Action.DUNNO: "absent", Action.DEFER_IF_REJECT: "unavailable"}
 
 
-class PolicyService:
+class PolicyService(Answering):
     """Answers policy requests."""
 
-    def __init__(self, door: Door) -> None:
-        self.name = f"policy {door.listen}"
-        self._door = door
-        self._clock = Clock()
-        self._asking: Asking | None = None
-        self._server: Server | None = None
+    kind = "policy"
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
         """Reads `listen mode group max_connections idle`."""
         return cls(Door.from_section(section, idle=IDLE))
 
-    async def start(self, find: Find, sockets: Sequence[socket.socket] = ()) -> None:
-        """Listen and answer. Raises ServiceError."""
-        asking = Asking(self.name, find)
-        server = Server(self.name, self._door, lambda: PolicyDialogue(asking, self._clock))
-        await server.start(sockets)
-        self._asking, self._server = asking, server
-
-    async def stop(self) -> None:
-        """Stop listening, answer what has come, close, and remove the unix socket."""
-        if self._server is not None:
-            await self._server.stop()
-
-    def counts(self) -> dict[str, int]:
-        """Answers by outcome, refused peers by reason, open connections."""
-        if self._asking is None or self._server is None:
-            return {}
-        return {**self._asking.tally.counts(), **self._server.counts()}
+    def dialogue(self, asking: Asking) -> Callable[[], Dialogue]:
+        clock = Clock()
+        return lambda: PolicyDialogue(asking, clock)
 
 
 class PolicyDialogue:
     """What one peer asks and is told. Trouble gets no reply, as the protocol wants."""
 
-    __slots__ = ("_asking", "_clock", "_engine", "refused")
+    __slots__ = ("_asking", "_clock", "_engine", "finished", "refused")
 
     def __init__(self, asking: Asking, clock: Clock) -> None:
         self._asking = asking
         self._clock = clock
         self._engine = Policy()
         self.refused: Bad | None = None
+        self.finished = False
 
     def receive(self, data: bytes) -> bytes:
         """The replies to the requests that `data` completes."""

@@ -47,9 +47,11 @@ _AT_ONCE: Final = 32
 
 
 class Dialogue(Protocol):
-    """One peer's side of a protocol. `refused` says why it is to be closed once the reply is out; None: it is not."""
+    """One peer's side of a protocol. `refused` says why it is to be closed once the reply is out; None: it is not.
+    `finished`: it is to be closed then, for all has been said."""
 
     refused: Bad | None
+    finished: bool
 
     def receive(self, data: bytes) -> bytes:
         """The replies to the requests that `data` completes; nothing if it completes none."""
@@ -197,6 +199,8 @@ class Connection(asyncio.BufferedProtocol):
             self._begun = self._seen
         if dialogue.refused is not None:
             self._server.refuse(dialogue.refused.word, dialogue.refused.why)
+            self.close()
+        elif dialogue.finished:
             self.close()
 
     def pause_writing(self) -> None:

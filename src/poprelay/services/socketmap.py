@@ -1,79 +1,69 @@
-"""The service for `check_client_access socketmap:unix:poprelay/socketmap:relay` in Postfix.
+"""The service for `check_client_access socketmap:unix:poprelay/socketmap:relay` in Postfix, and for Sendmail's
+`Kpopauth socket -T<TMPF> -a<POPAUTH> local:/run/poprelay/sendmail`.
 
-A live grant is `OK <value>`, none is `NOTFOUND`, and 'cannot tell' is `TEMP`, which Postfix turns into 451. Any map
-name is answered unless the config names one: then another name is `PERM`, so that a slip in main.cf shows at once.
+A live grant is `OK <value>`, none is `NOTFOUND`, and 'cannot tell' is `TEMP`: Postfix defers the mail with 451,
+Sendmail does as its rules say. Any map name is answered unless the config names one: then another name is `PERM`, so
+that a slip in main.cf shows at once. Sendmail writes an IPv6 address as `ipv6:2001:db8:0:0:0:0:0:7`, and wants the
+value RELAY where the access database is asked.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable
+from typing import Final, Self
 
 from poprelay.config.section import Section
-from poprelay.model import Absent, Allowed, Unavailable
-from poprelay.services import Find
+from poprelay.services.answering import Answering, Replies
 from poprelay.services.asking import Asking
 from poprelay.services.listener import Door
-from poprelay.services.server import Server
+from poprelay.services.server import Dialogue
 from poprelay.wire import Bad
 from poprelay.wire.socketmap import NOT_FOUND, Query, Socketmap, found, permanent, sendable, temporary
 
+VALUES: Final = {"postfix": "OK", "sendmail": "RELAY"}
+"""Who may ask, and the value that permits there."""
 
-class SocketmapService:
+
+class SocketmapService(Answering):
     """Answers socketmap queries about addresses."""
 
-    def __init__(self, door: Door, *, map: str = "", value: str = "OK") -> None:  # noqa: A002 - the config's own word
-        self.name = f"socketmap {door.listen}"
-        self._door = door
+    kind = "socketmap"
+
+    def __init__(self, door: Door, *, map: str = "", value: str = "OK", prefix: str = "") -> None:  # noqa: A002 - the config's own word
+        super().__init__(door)
         self._map = map
         self._value = value
-        self._asking: Asking | None = None
-        self._server: Server | None = None
+        self._prefix = prefix
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
-        """Reads `listen mode group max_connections idle`, `map` (any) and `value` (OK)."""
+        """Reads `listen mode group max_connections idle`, `for` (postfix), `map` (any), `value` (OK, or RELAY)."""
         door = Door.from_section(section)
         name = section.text("map", "")
         if " " in name or not name.isascii() or (name and not name.isprintable()):
             section.refuse("map", "a map's name is printable ASCII without a space", 'use the one in main.cf: "relay"')
-        value = section.text("value", "OK")
+        asker = section.choice("for", tuple(VALUES), "postfix")
+        value = section.text("value", VALUES[asker])
         if value and not sendable(value):
             section.refuse("value", "a value is 1 to 1,000 printable ASCII characters", 'Postfix wants value = "OK"')
-        return cls(door, map=name, value=value)
+        return cls(door, map=name, value=value, prefix="ipv6:" if asker == "sendmail" else "")
 
-    async def start(self, find: Find, sockets: Sequence[socket.socket] = ()) -> None:
-        """Listen and answer. Raises ServiceError."""
-        asking = Asking(self.name, find)
+    def dialogue(self, asking: Asking) -> Callable[[], Dialogue]:
         ok = found(self._value)
-        server = Server(self.name, self._door, lambda: SocketmapDialogue(asking, self._map, ok))
-        await server.start(sockets)
-        self._asking, self._server = asking, server
-
-    async def stop(self) -> None:
-        """Stop listening, answer what has come, close, and remove the unix socket."""
-        if self._server is not None:
-            await self._server.stop()
-
-    def counts(self) -> dict[str, int]:
-        """Answers by outcome, refused peers by reason, open connections."""
-        if self._asking is None or self._server is None:
-            return {}
-        return {**self._asking.tally.counts(), **self._server.counts()}
+        return lambda: SocketmapDialogue(asking, self._map, ok, self._prefix)
 
 
-class SocketmapDialogue:
-    """What one peer asks and is told."""
+class SocketmapDialogue(Replies):
+    """What one peer asks and is told. A key may begin with `prefix`."""
 
-    __slots__ = ("_asking", "_engine", "_map", "_ok", "refused")
+    __slots__ = ("_engine", "_map", "_ok", "_prefix")
 
-    def __init__(self, asking: Asking, map: str, ok: bytes) -> None:  # noqa: A002 - the protocol's own word
-        self._asking = asking
+    def __init__(self, asking: Asking, map: str, ok: bytes, prefix: str = "") -> None:  # noqa: A002 - the protocol's own word
+        super().__init__(asking)
         self._map = map
         self._ok = ok
+        self._prefix = prefix
         self._engine = Socketmap()
-        self.refused: Bad | None = None
 
     def receive(self, data: bytes) -> bytes:
         """The replies to the requests that `data` completes; nothing any more once the peer was refused."""
@@ -91,13 +81,4 @@ class SocketmapDialogue:
         if self._map and request.map != self._map:
             self.refused = Bad("unknown_map", "no such map")
             return permanent(self.refused.why)
-        match self._asking.outcome(request.key):
-            case Allowed():
-                self._asking.tally.add("found")
-                return self._ok
-            case Absent():
-                self._asking.tally.add("absent")
-                return NOT_FOUND
-            case Unavailable(why):
-                self._asking.tally.add("unavailable")
-                return temporary(why)
+        return self.told(request.key.removeprefix(self._prefix), self._ok, NOT_FOUND, temporary)

@@ -72,10 +72,13 @@ class Agent:
     versions: str = ""
     """For the documentation: the versions of the server whose lines these are."""
     needs: str = ""
-    """For the documentation: what must be switched on, or left alone, in the server. Empty: nothing."""
-    raw_names: bool = False
-    """Whether the server logs control characters of a user name as they are, so that it takes a syslog daemon which
-    does not escape them for a client to begin a line of its own."""
+    """For the documentation: what must be switched on, or left alone, in the server."""
+    unsafe: str = ""
+    """For the documentation: what in the server, or in how it is set up, can mislead whoever reads its log, and what to
+    do about it. Empty: nothing is known."""
+    raw_names: bool | None = None
+    """Whether the server logs control characters of a user name as they are (None: not known), so that it takes a
+    syslog daemon which does not escape them for a client to begin a line of its own."""
     resembles: str = ""
     """How messages begin that are a login if any is; those which no pattern takes are reported as near misses. Without
     it, a near miss is any message of the program that has one of the needles of its logins."""

@@ -20,8 +20,9 @@ class Courier(Agent):
     """Courier's imapd and pop3d."""
 
     name = "courier"
-    versions = "Courier-IMAP and Courier's POP3, all (seen: 5.0 and 5.2)"
-    needs = "Nothing: each login is logged at level info."
+    versions = "seen: Courier IMAP and POP3 5.0 and 5.2; older ones as published"
+    needs = "Nothing: logins are logged at level info. `DEBUG_LOGIN` is not needed."
+    raw_names = False
     program = ("imapd", "imapd-ssl", "imaplogin", "pop3d", "pop3d-ssl", "pop3login", "courierpop3login")
     accounts = ("courier",)
     service: Mapping[str, str] = {

@@ -13,8 +13,9 @@ class Cucipop(Agent):
     """cucipop 1."""
 
     name = "cucipop"
-    versions = "cucipop 1.31"
-    needs = "Nothing. Its lines come at the end of a session, so a long one opens late."
+    versions = "cucipop 1.31, as published"
+    needs = "Nothing is known to be needed."
+    unsafe = "Its lines come at the end of a session: the grant begins when the user leaves."
     program = "cucipop"
     login = r"(?P<user>[^\s]++) (?P<address>[0-9a-fA-F.:]++) [0-9]++, [0-9]++ \([0-9]++\), [0-9]++ \([0-9]++\)$"
     resembles = r"[^\s]++ [0-9a-fA-F.:]++ [0-9]"

@@ -20,11 +20,12 @@ class Cyrus(Agent):
     """Cyrus IMAP."""
 
     name = "cyrus"
-    versions = "Cyrus IMAP 2.x to 3.10"
+    versions = "seen: Cyrus IMAP 3.2, 3.6 and 3.10; 2.x as published"
     needs = (
-        "Nothing: logins are logged at level notice. Keep `/` in the syslog tag: rsyslog's "
-        "RSYSLOG_SyslogProtocol23Format cuts it there."
+        "Nothing; `syslog_prefix` may be anything. Keep the slash in the syslog tag: rsyslog's "
+        "`RSYSLOG_SyslogProtocol23Format` cuts the tag there, and then nothing counts."
     )
+    raw_names = False
     program = (
         *("*/imap", "*/imaps", "*/pop3", "*/pop3s"),
         *("imap", "imaps", "pop3", "pop3s", "imapd", "pop3d"),

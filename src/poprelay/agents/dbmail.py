@@ -13,8 +13,9 @@ class DBMail(Agent):
     """DBMail's IMAP server."""
 
     name = "dbmail"
-    versions = "DBMail 2 and 3, imap4d only"
-    needs = "Level Notice in the log: `[DBMAIL] syslog_logging_levels` (or `file_logging_levels`) must include it."
+    versions = "seen: DBMail 3.5; imap4d only"
+    needs = "Level Notice: `syslog_logging_levels` in dbmail.conf (or `file_logging_levels`) must include it."
+    unsafe = "At level Info it logs what clients send, raw: leave Info out."
     raw_names = True
     program = ("dbmail/imap4d", "dbmail-imapd")
     accounts = ("dbmail",)

@@ -39,11 +39,18 @@ class Dovecot(Agent):
     """Dovecot. `program` is the syslog tag: the `instance_name`, if that was changed."""
 
     name = "dovecot"
-    versions = "Dovecot 0.99 to 2.4, as a server, behind a proxy, and as a proxy"
+    versions = "seen: Dovecot 2.3 and 2.4, as a server, behind a proxy and as a proxy; 0.99 to 2.2 as published"
     needs = (
-        "Nothing: logins are logged at level info. Leave `login_log_format_elements` at its default, or give "
-        "poprelay a pattern of your own."
+        "Nothing: logins are logged at level info, and `auth_verbose` is not needed. Leave "
+        "`login_log_format_elements` at its default; with another, give poprelay a pattern of your own "
+        "(`[[agents]]`). On a back end, `login_trusted_networks` must name the proxies (for the PROXY protocol: "
+        "`haproxy_trusted_networks`)."
     )
+    unsafe = (
+        "On a back end whose `login_trusted_networks` does not name its proxy, `rip` is the proxy, and so is what "
+        "is granted: read the proxy's log instead, where a login has a line of its own."
+    )
+    raw_names = False
     program = ("dovecot", "imap-login", "pop3-login", "")
     login = (
         rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",

@@ -19,13 +19,17 @@ _WHO: Final = (
 
 
 class Exchange(Agent):
-    """Microsoft Exchange 2007 and later."""
+    """Microsoft Exchange."""
 
     name = "exchange"
-    versions = "Exchange 2007 and later"
+    versions = "Exchange 2013 and later, as published"
     needs = (
         "`Set-PopSettings -ProtocolLogEnabled $true` and `Set-ImapSettings -ProtocolLogEnabled $true`, then "
-        "restart both services. Read the front end's files."
+        "restart both services."
+    )
+    unsafe = (
+        "In the files of the back end `cIp` is the front end, and that would be granted: read only the front "
+        "end's (Client Access) files."
     )
     program = ("",)
     columns = ("command", "cIp", "sessionId", "user", "context")

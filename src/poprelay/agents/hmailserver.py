@@ -21,7 +21,7 @@ class HMailServer(Agent):
     """hMailServer 5."""
 
     name = "hmailserver"
-    versions = "hMailServer 5"
+    versions = "hMailServer 5.6, as published"
     needs = "In its Settings, Logging: Log IMAP and Log POP3."
     program = ("IMAPD", "POP3D")
     service: Mapping[str, str] = {"IMAPD": "imap", "POP3D": "pop3"}

@@ -15,7 +15,8 @@ class Imapproxy(Agent):
     """imapproxy, which knows IMAP only."""
 
     name = "imapproxy"
-    versions = "imapproxy (up-imapproxy) 1.2"
+    versions = "seen: imapproxy (up-imapproxy) 1.2.8"
+    needs = "Nothing. To the server behind it every client has the proxy's address: read this log, not that server's."
     raw_names = True
     program = ("in.imapproxyd", "imapproxyd")
     units = ("imapproxy.service",)  # it runs as nobody

@@ -6,7 +6,8 @@
 The line is the same for POP3, IMAP and SMTP: only the port of `server:` tells them apart. Ports that end in 110, 995,
 143 and 993 (also 3110 and the like) are taken for what they look like; an agent with a `service` table of its own names
 others. Any other port grants nothing. The address stands before the name, which is raw: with a syslog daemon that
-writes control characters as they are, a client can begin a line of its own. TLS from the first byte is not logged.
+writes control characters as they are, or in nginx' own file, a client can begin a line of its own. TLS from the first
+byte is not logged.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ class NginxMail(Agent):
     """nginx' mail proxy. `service` may name ports, as text: `{"2110": "pop3"}`."""
 
     name = "nginx-mail"
-    versions = "nginx with the mail module"
-    needs = "`error_log … info;`: at that level it says who has logged in."
+    versions = "seen: nginx 1.22 with the mail module"
+    needs = (
+        "Level info, by syslog: `error_log syslog:server=unix:/dev/log,facility=mail,tag=nginx info;`. Read this "
+        "log, not that of the servers behind it, to which every client has nginx' address."
+    )
+    unsafe = (
+        "Its own file is not safe, whatever the syslog daemon: a newline in a user name was seen to begin a new "
+        "line there, so that anyone who connects can forge a login. Log by syslog instead. And SMTP on a port "
+        "that ends in 110, 995, 143 or 993 would be taken for POP3 or IMAP."
+    )
     raw_names = True
     program = ("nginx", "")
     units = ("nginx.service",)  # web applications may have its account, too

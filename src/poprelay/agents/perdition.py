@@ -20,10 +20,11 @@ _ENDS: Final = _ADDRESS + r":[0-9]++->[^\s]++ "
 
 
 class Perdition(Agent):
-    """perdition.pop3, perdition.imap4 and their TLS kin."""
+    """perdition, a proxy: perdition.pop3, perdition.imap4 and their TLS kin."""
 
     name = "perdition"
-    versions = "perdition 1.x that says a status, and 2.x"
+    versions = "seen: perdition 2.2; 1.x that says a status as published"
+    needs = "Nothing. To the servers behind it every client has perdition's address: read this log, not theirs."
     raw_names = True
     program = (
         "perdition.pop3",

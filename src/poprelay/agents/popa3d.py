@@ -17,7 +17,8 @@ class Popa3d(Agent):
     """popa3d of Openwall."""
 
     name = "popa3d"
-    versions = "popa3d 0.4 to 1.0"
+    versions = "seen: popa3d 1.0; patched for pop-before-smtp as published"
+    needs = "Nothing. Keep process ids in the log: without them, nothing can be joined or granted."
     program = "popa3d"
     units = ("popa3d.service", "popa3d@*.service")  # it logs as the user who has logged in
     pid_is_session = True

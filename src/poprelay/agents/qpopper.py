@@ -20,10 +20,10 @@ class Qpopper(Agent):
     """Eudora Qpopper."""
 
     name = "qpopper"
-    versions = "Qpopper 2 to 4"
+    versions = "Qpopper 4.0 and a patched 1.831, as published"
     needs = (
-        "Build it with `--enable-log-login` (LOG_LOGIN), or it logs no login. `-s` adds the statistics line that "
-        "ends a session."
+        "Build it with `--enable-log-login` (LOG_LOGIN), or it logs no login. Its option `-s` adds the `Stats:` "
+        "line that ends a session."
     )
     program = ("qpopper", "in.qpopper", "popper", "in.popper")
     pid_is_session = True

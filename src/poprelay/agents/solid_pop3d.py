@@ -17,8 +17,8 @@ class SolidPop3d(Agent):
     """solid-pop3d 0.15."""
 
     name = "solid-pop3d"
-    versions = "solid-pop3d 0.15"
-    needs = "Nothing. With `--enable-logextend`, as Debian builds it, name and address are in one line."
+    versions = "seen: solid-pop3d 0.15 with `--enable-logextend` (Debian's); without as published"
+    needs = "Nothing. Without `--enable-logextend` keep process ids in the log: they join its two lines."
     program = ("solid-pop3d", "spop3d")
     pid_is_session = True
     connect = (

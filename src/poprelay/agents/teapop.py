@@ -13,7 +13,8 @@ class Teapop(Agent):
     """teapop 0.3."""
 
     name = "teapop"
-    versions = "teapop 0.3"
+    versions = "teapop 0.3.8: failures seen, successes by its source"
+    needs = "Nothing is known to be needed."
     program = "teapop"
     pid_is_session = True
     login = r"Successful login for (?P<user>.+) \[[0-9a-fA-F.:]++\] from [^\s\[\]]++ \[(?P<address>[0-9a-fA-F.:]++)\]$"

@@ -18,7 +18,8 @@ class TPop3d(Agent):
     """tpop3d 1.4 and 1.5."""
 
     name = "tpop3d"
-    versions = "tpop3d 1.5"
+    versions = "seen: tpop3d 1.5.5"
+    needs = "Nothing: seen with `-d -f FILE` and no setting about logs."
     program = "tpop3d"
     login = rf"fork_child: {_WHO}began session for `(?P=user)' with [a-z0-9_-]++; child PID is [0-9]++$"
     logout = rf"connections_post_select: client {_WHO}finished session for `(?P=user)' with [a-z0-9_-]++$"

@@ -19,8 +19,11 @@ class UW(Agent):
     """University of Washington imapd and ipop3d."""
 
     name = "uw-imap"
-    versions = "UW ipop3d and imapd of any version that logs an address"
-    needs = "Nothing. A build without IPv6 logs `[NON-IPv4]` for IPv6 clients: they are not granted."
+    versions = "seen: UW ipop3d and imapd 2007f; older ones that log an address as published"
+    needs = (
+        "A build that logs addresses: very old ones log only a name, and those without IPv6 `[NON-IPv4]`; they "
+        "grant nothing."
+    )
     raw_names = True
     program = ("ipop3d", "imapd")
     service: Mapping[str, str] = {"ipop3d": "pop3", "imapd": "imap"}

@@ -16,8 +16,11 @@ class VmPop3d(Agent):
     """vm-pop3d 1."""
 
     name = "vm-pop3d"
-    versions = "vm-pop3d 1.1"
-    needs = "Nothing. Over IPv4 only: of IPv6 it logs 0.0.0.0."
+    versions = "seen: vm-pop3d 1.1.6 (the cc fork); others as published"
+    needs = (
+        "Nothing. Let it listen on IPv4: of a client over IPv6 it logs 0.0.0.0, and nothing is granted. Versions "
+        "of two lines need process ids in the log."
+    )
     program = "vm-pop3d"
     pid_is_session = True
     connect = r"Connect from (?P<address>[^ ]++)$"

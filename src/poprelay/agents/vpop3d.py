@@ -12,6 +12,7 @@ class VPop3d(Agent):
     """vpop3d."""
 
     name = "vpop3d"
-    versions = "vpop3d and vpopd"
+    versions = "vpop3d and vpopd, as Mail::POPRelay knew them"
+    needs = "Nothing is known to be needed."
     program = "vpop3d"
     login = r"\((?P<user>[^,()\s]+),(?P<address>[0-9a-fA-F.:]+)\) Authenticated\.?$"

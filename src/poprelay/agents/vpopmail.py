@@ -1,8 +1,8 @@
 """vpopmail's vchkpw, behind qmail-pop3d or courier: `vchkpw-pop3: (PLAIN) login success ann@example.com:192.0.2.7`.
 
 It serves SMTP and webmail as well, which do not count. A failure may log the password that a client gave. Old versions
-write `vchkpw: login [ann@example.com] from 192.0.2.7`. It cuts messages at 500 bytes,
-with the address last: a name that is long enough for that grants nothing.
+write `vchkpw: login [ann@example.com] from 192.0.2.7`. It cuts messages at 500 bytes, with the address last: a name
+that is long enough for that grants nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ class Vpopmail(Agent):
     """vpopmail 5, and its ancestors."""
 
     name = "vpopmail"
-    versions = "vpopmail 5, behind qmail-pop3d, Courier and others"
-    needs = "vchkpw must log successes: build with `--enable-logging=y` (or `v`)."
+    versions = "vpopmail 5.4, behind qmail-pop3d, Courier and others, and its ancestors, as published"
+    needs = "vchkpw must log successes: build it with `--enable-logging=y`."
+    unsafe = "It can log the password that a client gave with a failure: mind who may read that log."
     program = ("vpopmail", "vchkpw")
     accounts = ("vpopmail",)
     service: Mapping[str, str] = {"vpopmail": "pop3", "vchkpw": "pop3"}

@@ -11,10 +11,10 @@ from poprelay.agents.base import Agent
 
 
 class XMail(Agent):
-    """XMail 1.x."""
+    """XMail."""
 
     name = "xmail"
-    versions = "XMail 1"
+    versions = "XMail 1.27, by its source"
     needs = "The POP3 server's log: `-Pl` on its command line."
     program = ("",)
     login = (

@@ -24,8 +24,15 @@ class Zimbra(Agent):
     """Zimbra's IMAP and POP3."""
 
     name = "zimbra"
-    versions = "Zimbra 5 and later"
-    needs = "`zimbraMailTrustedIP` must name the proxies, or their address stands in the place of the client's."
+    versions = "Zimbra 8.6, as published"
+    needs = (
+        "Behind Zimbra's proxy: `zmprov mcf +zimbraMailTrustedIP ADDRESS` for each proxy, so that `oip` says the "
+        "client."
+    )
+    unsafe = (
+        "Where a proxy is not trusted so, and says neither `oip` nor `via`, `ip` is the proxy, and so is what is "
+        "granted."
+    )
     program = ("", "mailboxlog", "mailboxd")
     accounts = ("zimbra",)
     login = (

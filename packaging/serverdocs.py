@@ -31,8 +31,8 @@ nobody who reads the file can tell. With those, do not use this agent on that fi
 the journal (`kind = "journal"`), which keeps each message whole."""
 
 CLEAN = """\
-The server replaces control characters in what it logs of a user name, so that no syslog daemon lets a client begin a
-line of its own."""
+In the lines of logins and failures the server replaces control characters of a user name, so that no syslog daemon
+lets a client begin a line of its own."""
 
 UNKNOWN = """\
 Whether the server logs a newline in a user name as it is, is not known. Take it that it does: behind syslog-ng with its
@@ -165,7 +165,7 @@ def _search(agent: Agent) -> str:
     texts = " ".join(f"-e {shlex.quote(text.decode())}" for text in needles(agent)[0])
     return (
         f"**To look by hand:** `grep -aF {texts} FILE` shows every line that may count; "
-        f"`poprelay match -a {agent.name} FILE` says which do."
+        f"`poprelay match --agent {agent.name} FILE` says which do."
     )
 
 

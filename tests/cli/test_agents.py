@@ -48,6 +48,18 @@ def test_one_agent_is_shown_with_its_programs_patterns_and_samples(capsys: pytes
     assert "#= login user=ann" in out
 
 
+def test_an_agent_says_which_versions_it_knows_what_to_switch_on_and_what_is_not_safe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = said(capsys, "nginx-mail")
+    assert "\nversions: seen: nginx 1.22" in out
+    assert "\nswitch on: Level info" in out
+    assert "\nnot safe: Its own file" in out
+    assert "\na newline in a user name: logged as it is; not safe" in out
+    assert "\na newline in a user name: replaced" in said(capsys, "dovecot")[1]
+    assert "\na newline in a user name: not known" in said(capsys, "vpop3d")[1]
+
+
 def test_an_unknown_agent_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys, "dovecto")
     assert (code, out) == (2, "")

@@ -69,6 +69,13 @@ def test_a_config_that_others_may_write_is_doubted(file: Path) -> None:
     assert "chmod go-w" in told
 
 
+def test_a_server_whose_own_log_can_be_forged_is_doubted_in_a_file(file: Path) -> None:
+    more = '[[sources]]\nkind = "{}"\n{}agents = ["nginx-mail"]'
+    (told,) = doubts(file, more.format("file", 'path = "/v/error.log"\n'))
+    assert "a client can begin a line, and forge a login" in told
+    assert doubts(file, more.format("journal", "")) == []
+
+
 def test_who_tells_nobody_is_doubted(file: Path) -> None:
     file.touch(0o640)
     file.write_text(LEAST.format(period="30m", relay="", more="").partition("[[maps]]")[0])

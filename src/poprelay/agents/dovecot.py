@@ -47,8 +47,9 @@ class Dovecot(Agent):
         "`haproxy_trusted_networks`)."
     )
     unsafe = (
-        "On a back end whose `login_trusted_networks` does not name its proxy, `rip` is the proxy, and so is what "
-        "is granted: read the proxy's log instead, where a login has a line of its own."
+        "On a back end whose `login_trusted_networks` does not name its proxy, `rip` is the proxy, and so is what is "
+        "granted: read the proxy's log instead, where a login has a line of its own. Leave `auth_username_chars` at "
+        "its default: where any name is accepted, an account's name stands as it is in the lines of its session."
     )
     raw_names = False
     program = ("dovecot", "imap-login", "pop3-login", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from poprelay.daemon.linting import Linted
 
 LINT = "lint"
+
+NEWLINES: Final = {
+    True: "logged as it is; not safe where that begins a new line (syslog-ng's default)",
+    False: "replaced in the lines of logins",
+    None: "not known whether logged as it is; not safe where that begins a new line (syslog-ng's default)",
+}
 
 
 @click.command(name="agents")
@@ -53,11 +59,10 @@ def command(name: str | None, target: str | None, config_path: Path | None, as_j
         print_json(row)
         return
     print(f"{row['agent']}: {show(row['about'])}")
-    for key, words in (("versions", row["versions"]), ("switch on", row["needs"])):
+    for key, words in (("versions", row["versions"]), ("switch on", row["needs"]), ("not safe", row["unsafe"])):
         if words:
             print(f"{key}: {show(words)}")
-    if row["raw_names"]:
-        print("not safe with a syslog daemon that writes newlines as they are (syslog-ng's default)")
+    print(f"a newline in a user name: {NEWLINES[row['raw_names']]}")
     print(f"\nprograms: {', '.join(show(each) or '(a log of its own)' for each in row['programs'])}")
     for kind in ("login", "logout"):
         for pattern in row[kind]:
@@ -74,6 +79,7 @@ def _row(agent: Agent) -> Row:
         "about": about,
         "versions": agent.versions,
         "needs": agent.needs,
+        "unsafe": agent.unsafe,
         "raw_names": agent.raw_names,
         "programs": list(agent.programs),
         "login": [pattern.pattern.decode("utf-8", "surrogateescape") for pattern in agent.login_patterns],

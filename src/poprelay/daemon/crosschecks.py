@@ -104,7 +104,12 @@ def _check_names(root: Section, parts: tuple[Configured, ...]) -> None:
 
 def doubts(path: Path, document: Document, config: Config) -> list[str]:
     """What is allowed but hardly meant, each as a sentence with its place, in the order of the file."""
-    about = (*_about_rules(config), *_about_agents(document, config), *_about_doors(config))
+    about = (
+        *_about_rules(config),
+        *_about_agents(document, config),
+        *_about_own_logs(config),
+        *_about_doors(config),
+    )
     found = [*(Problem(*each) for each in about), *config.agent_doubts]
     told = [document.sentence(each) for each in sorted(found, key=lambda each: document.place(each.path))]
     try:
@@ -134,6 +139,15 @@ def _about_agents(document: Document, config: Config) -> Iterator[tuple[Keys, st
             yield ("agents", number, "line"), agent.remark()
 
 
+def _about_own_logs(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Servers that write a client's newlines into a log of their own, where no syslog daemon stands between."""
+    for part in config.sources:
+        for number, agent in enumerate(part.agents if part.kind == "file" else ()):
+            if agent.raw_names and "" in agent.programs:
+                why = "in its own log a client can begin a line, and forge a login: let it log by syslog"
+                yield _keys(part, "agents", number), f"{agent.name}: {why} (docs/servers/{agent.name}.md)"
+
+
 def _about_doors(config: Config) -> Iterator[tuple[Keys, str]]:
     """Who is told, and who may ask: users and groups that this host does not know among them."""
     control = config.settings.control
@@ -159,5 +173,5 @@ def _known(look_up: Callable[[str], object], name: str) -> bool:
     return True
 
 
-def _keys(part: Configured, *keys: str) -> Keys:
+def _keys(part: Configured, *keys: str | int) -> Keys:
     return (f"{part.role}s", part.number, *keys)

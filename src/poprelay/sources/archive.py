@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TextIO, cast
 
 from poprelay.errors import SourceError
 from poprelay.model import Instant
@@ -26,10 +27,13 @@ def open_log(path: str | os.PathLike[str]) -> io.BufferedReader:
     Raises SourceError.
     """
     name = os.fspath(path)
+    raw: io.BufferedReader | None = None
     try:
-        raw: io.BufferedReader = _standard_input() if name == "-" else io.BufferedReader(io.FileIO(name))
+        raw = _binary_input() if name == "-" else io.BufferedReader(io.FileIO(name))
         start = raw.peek(MAGIC)[:MAGIC]
     except OSError as error:
+        if raw is not None and name != "-":
+            raw.close()
         raise SourceError(f"{name} cannot be read: {error.strerror or error}", path=name) from error
     return unpack(raw, start) if compressed(start) else raw
 
@@ -38,7 +42,7 @@ def modified(path: str | os.PathLike[str]) -> Instant | None:
     """When the log was last written, which bounds what a stamp without a year may mean; None where that is now."""
     name = os.fspath(path)
     try:
-        status = os.fstat(sys.stdin.fileno()) if name == "-" else Path(name).stat()
+        status = os.fstat(_standard_input().fileno()) if name == "-" else Path(name).stat()
     except OSError:
         return None
     return status.st_mtime if stat.S_ISREG(status.st_mode) else None
@@ -48,9 +52,13 @@ def plain_size(path: str | os.PathLike[str]) -> int | None:
     """Bytes that will be read from a log, where that is known: it is a plain file, and not compressed."""
     name = os.fspath(path)
     try:
-        with Path(name).open("rb") as file:
-            status = os.fstat(file.fileno())
-            return status.st_size if stat.S_ISREG(status.st_mode) and not compressed(file.read(MAGIC)) else None
+        if name == "-":
+            return _plain_size(_standard_input().fileno())
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO may have no writer any more
+        try:
+            return _plain_size(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
 
@@ -74,7 +82,18 @@ def blocks(stream: io.BufferedReader, *, name: str = "the log", unterminated: bo
             return
 
 
-def _standard_input() -> io.BufferedReader:
-    """As it is where it is a pipe, a file or a terminal: a second buffer would wait until it is full."""
-    stream = sys.stdin.buffer
+def _plain_size(descriptor: int) -> int | None:
+    status = os.fstat(descriptor)
+    return status.st_size if stat.S_ISREG(status.st_mode) and not compressed(os.pread(descriptor, MAGIC, 0)) else None
+
+
+def _binary_input() -> io.BufferedReader:
+    """Standard input as it is where it is a pipe, a file or a terminal: a second buffer would wait until it is full."""
+    stream = _standard_input().buffer
     return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+
+
+def _standard_input() -> TextIO:
+    if sys.stdin is None or sys.stdin.closed:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin

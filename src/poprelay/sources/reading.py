@@ -49,7 +49,7 @@ class Reading:
     def resume(cls, path: Path, place: Place) -> tuple[Literal["same", "shorter", "other"], Reading]:
         """Open a file, and go on at `place` if its content is that of the place.
 
-        'shorter' is a copy that was made before all of it had been read: nothing in it is new. 'other' is at its start.
+        'shorter' is a copy that was made before all of it had been read: nothing in it is new. 'other' is not read on.
         """
         reading = cls(path)
         try:

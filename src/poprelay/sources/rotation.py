@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -107,9 +107,9 @@ def directories(path: Path) -> tuple[Path, ...]:
     return (path.parent,) if target.parent == path.parent else (path.parent, target.parent)
 
 
-def _siblings(path: Path) -> Iterator[tuple[Entry, tuple[int, ...] | None]]:
+def _siblings(path: Path) -> Iterable[tuple[Entry, tuple[int, ...] | None]]:
     """Regular files that bear the log's name, or that of what it links to; each with its number, if it bears one."""
-    seen = {path}
+    found: dict[Path, tuple[Entry, tuple[int, ...] | None]] = {}
     for log in dict.fromkeys((path, Path(os.path.realpath(path)))):
         try:
             names = [path.name for path in log.parent.iterdir()]
@@ -117,18 +117,18 @@ def _siblings(path: Path) -> Iterator[tuple[Entry, tuple[int, ...] | None]]:
             continue
         for name in names:
             entry_path = log.parent / name
-            if not name.startswith(log.stem) or entry_path in seen:
+            if not name.startswith(log.stem) or entry_path == path:
                 continue
             number = _number(name, log)
-            if number is None and not name.startswith(log.name):
+            if number is None and (entry_path in found or not name.startswith(log.name)):
                 continue
             try:
                 status = entry_path.lstat()
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode):
-                seen.add(entry_path)
-                yield Entry.of(entry_path, status), number
+                found[entry_path] = Entry.of(entry_path, status), number
+    return found.values()
 
 
 def _number(name: str, log: Path) -> tuple[int, ...] | None:

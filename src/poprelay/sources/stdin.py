@@ -66,8 +66,8 @@ class StdinSource:
         """As `Source` says; ends with the input. Lines wait in the pipe while the last batch is not acknowledged."""
         descriptor = self._descriptor
         scanner, lines = self._make_scanner(), Lines()
-        waits = _waits(descriptor)
         try:
+            waits = _waits(descriptor)
             if waits and not _ready(descriptor):
                 yield Batch(events=(), position=b"", read_at=self._clock.now(), caught_up=True)
             while True:

@@ -12,13 +12,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    import bz2
+    import lzma
+
     from typing_extensions import Buffer
 
 MAGIC: Final = 6
 """Bytes at the start of a file that tell whether and how it is compressed."""
 
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
 _PIECE: Final = 4096
-"""Bytes unpacked at once. A log grows ten-fold; not even a bomb fills the memory."""
+"""Packed bytes that are unpacked at once. A log grows ten-fold, a bomb of gzip to 4 MB."""
+
+_PIECE_ZSTD: Final = 1024
+"""The same of zstd, which makes large blocks of few bytes: a bomb grows to 32 MB."""
+
+_MOST: Final = 64 * 1024
+"""Unpacked bytes at once of xz and bzip2, where 50 packed ones may hold megabytes, but which stop when told to."""
 
 
 class _Frame(Protocol):
@@ -33,6 +44,29 @@ class _Frame(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
+class _Halting:
+    """A frame of xz or bzip2, which gives what it holds bit by bit."""
+
+    def __init__(self, frame: lzma.LZMADecompressor | bz2.BZ2Decompressor) -> None:
+        self._frame = frame
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be content before the next packed byte is needed."""
+        return not (self._frame.eof or self._frame.needs_input)
+
+    def decompress(self, data: bytes, /) -> bytes:
+        return self._frame.decompress(data, _MOST)
+
+
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
@@ -45,13 +79,14 @@ def compressed(start: bytes) -> bool:
     >>> compressed(bytes([0x1F, 0x8B])), compressed(b"Jun 23")
     (True, False)
     """
-    return start.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh"))
+    return start.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00", _ZSTD, b"BZh"))
 
 
 def unpack(raw: _Readable, start: bytes) -> io.BufferedReader:
     """The content of the compressed file `raw`, which begins with `start`. Reading raises OSError if it is damaged."""
     begin, errors = _format(start)
-    return io.BufferedReader(_Unpacked(raw, begin, errors))
+    piece = _PIECE_ZSTD if start.startswith(_ZSTD) else _PIECE
+    return io.BufferedReader(_Unpacked(raw, begin, errors, piece))
 
 
 def _format(start: bytes) -> tuple[Callable[[], _Frame], type[Exception]]:
@@ -61,11 +96,11 @@ def _format(start: bytes) -> tuple[Callable[[], _Frame], type[Exception]]:
     if start.startswith(b"BZh"):
         import bz2  # noqa: PLC0415 - see above
 
-        return bz2.BZ2Decompressor, OSError
+        return lambda: _Halting(bz2.BZ2Decompressor()), OSError
     if start.startswith(b"\xfd7zXZ\x00"):
         import lzma  # noqa: PLC0415 - see above
 
-        return lzma.LZMADecompressor, lzma.LZMAError
+        return lambda: _Halting(lzma.LZMADecompressor()), lzma.LZMAError
     import zstandard  # noqa: PLC0415 - see above
 
     return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
@@ -74,10 +109,11 @@ def _format(start: bytes) -> tuple[Callable[[], _Frame], type[Exception]]:
 class _Unpacked(io.RawIOBase):
     """The content of all frames. Owns the file that it unpacks."""
 
-    def __init__(self, raw: _Readable, begin: Callable[[], _Frame], errors: type[Exception]) -> None:
+    def __init__(self, raw: _Readable, begin: Callable[[], _Frame], errors: type[Exception], piece: int) -> None:
         self._raw = raw
         self._begin = begin
         self._errors = errors
+        self._piece = piece
         self._frame: _Frame | None = None
         self._packed = b""
         self._content = memoryview(b"")
@@ -87,8 +123,9 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, target: Buffer) -> int:
         while not self._content:
-            piece = self._packed or self._raw.read(_PIECE) or b""
-            if not piece:
+            holds = isinstance(self._frame, _Halting) and self._frame.has_more
+            piece = b"" if holds else self._packed or self._raw.read(self._piece) or b""
+            if not piece and not holds:
                 if self._frame is not None:
                     raise OSError("it ends in the middle")
                 return 0

@@ -1,118 +1,201 @@
-"""The MTAs that ask over a socket in their own way, each with a real one: Exim, Sendmail, and Postfix' tcp: tables."""
+"""Exim, Sendmail and Postfix' tcp: table, each asking in its own way: who is let through, and when nobody answers."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+import tomllib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 
-from live.clients import LOCAL, OUTSIDE, Smtp
-from live.exim import Exim
+from live.asked import WAYS, Site, Way
+from live.clients import LOCAL, OUTSIDE
+from live.daemon import Poprelay
 from live.feeding import Fed
 from live.network import ANN4, ANN6, BOB4, BOB6, Network
-from live.postfix import Postfix, asking
 from live.running import until
-from live.sendmail import Sendmail
+from poprelay.config.section import Section
+from poprelay.daemon import client
+from poprelay.daemon.kinds import find_kind
+from poprelay.model import Absent, Address, Allowed, Grant, Outcome, Unavailable
+from poprelay.services import Find
 
 PERIOD: Final = 4.0
-
-POPAUTH: Final = """\
-LOCAL_CONFIG
-Kpopauth socket -T<TMPF> -a<POPAUTH> local:{socket}
-LOCAL_RULESETS
-SLocal_Relay_Auth
-R$*\t$: $(popauth $&{{client_addr}} $: NO $)
-R$* <POPAUTH>\t$# RELAY
-"""
-
-
-class Asking(NamedTuple):
-    """An MTA that asks a poprelay: its port, the code by which it refuses, and the one where nobody answers."""
-
-    network: Network
-    fed: Fed
-    port: int
-    refuses: int
-    alone: int
-
-    def code(self, source: str, recipient: str = OUTSIDE) -> int:
-        """What a new session is answered at RCPT."""
-        with Smtp(self.network.connect(source, self.port, timeout=20.0)) as client:
-            return client.ask(recipient).code
-
-
-def _exim(place: Path, network: Network, stack: ExitStack) -> Asking:
-    socket = place / "exim-asks"
-    asked = f"${{readsocket{{{socket}}}{{$sender_host_address\\n}}{{2s}}{{}}{{unavailable}}}}"
-    exim = Exim(
-        place / "exim",
-        {"readsocket": "condition = ${if eq{$acl_m_poprelay}{yes}}"},
-        before=f"  warn set acl_m_poprelay = {asked}",
-        after="  defer condition = ${if eq{$acl_m_poprelay}{unavailable}}",
-    )
-    fed = Fed(
-        place, f'[[services]]\nkind = "readsocket"\nlisten = "unix:{socket}"\nmode = "0666"\n', stack, period=PERIOD
-    )
-    fed.start()
-    exim.start()
-    stack.callback(exim.stop)
-    return Asking(network, fed, exim.ports["readsocket"], 550, 451)
-
-
-def _sendmail(place: Path, network: Network, stack: ExitStack) -> Asking:
-    socket = place / "sendmail-asks"
-    sendmail = Sendmail(place / "sendmail", local=POPAUTH.format(socket=socket))
-    part = f'[[services]]\nkind = "socketmap"\nfor = "sendmail"\nlisten = "unix:{socket}"\nmode = "0666"\n'
-    fed = Fed(place, part, stack, period=PERIOD)
-    fed.start()
-    sendmail.start()
-    stack.callback(sendmail.stop)
-    return Asking(network, fed, sendmail.port, 550, 550)
-
-
-def _tcp_table(place: Path, network: Network, stack: ExitStack) -> Asking:
-    postfix = Postfix(place / "postfix", {"tcp": asking("check_client_access tcp:127.0.0.1:10028")})
-    fed = Fed(place, '[[services]]\nkind = "tcp_table"\nlisten = "inet:127.0.0.1:10028"\n', stack, period=PERIOD)
-    fed.start()
-    postfix.start()
-    stack.callback(postfix.stop)
-    return Asking(network, fed, postfix.ports["tcp"], 554, 451)
-
-
-WAYS: Final[dict[str, Callable[[Path, Network, ExitStack], Asking]]] = {
-    "exim readsocket": _exim,
-    "sendmail socketmap": _sendmail,
-    "postfix tcp_table": _tcp_table,
-}
+CHANGES: Final = 2_000
+"""Grants and revokes in a row."""
 
 
 @pytest.fixture(params=WAYS)
-def mta(request: pytest.FixtureRequest, place: Path, network: Network, stopping: ExitStack) -> Asking:
-    return WAYS[request.param](place, network, stopping)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
 
 
-def test_a_login_lets_an_address_relay_for_a_period_and_a_revoke_ends_it(mta: Asking) -> None:
+@pytest.fixture
+def fed(way: Way, place: Path, network: Network, stopping: ExitStack) -> Fed:
+    """The daemon with that service."""
+    fed = Fed(place, way.configured(place), stopping, period=PERIOD)
+    fed.start()
+    return fed
+
+
+@pytest.fixture
+def site(way: Way, place: Path, network: Network, stopping: ExitStack) -> Site:
+    """The MTA that asks it."""
+    return Site(way, network, way.start(place, stopping))
+
+
+def test_a_login_lets_an_address_relay_for_a_period_and_a_revoke_ends_it(fed: Fed, site: Site) -> None:
+    no = site.way.refuses
     for address, other in ((ANN4, BOB4), (ANN6, BOB6)):
-        assert (mta.code(address), mta.code(address, LOCAL)) == (mta.refuses, 250)
-        mta.fed.log_in(address)
-        until(lambda address=address: mta.code(address) == 250, seconds=3.0)  # type: ignore[misc]
-        assert mta.code(other) == mta.refuses
-        mta.fed.revoke(address)
-        assert mta.code(address) == mta.refuses
+        assert (site.code(address), site.code(address, LOCAL)) == (no, 250)
+        fed.log_in(address)
+        until(lambda address=address: site.code(address) == 250, seconds=3.0)  # type: ignore[misc]
+        assert site.code(other) == no
+        fed.revoke(address)
+        assert site.code(address) == no
     time.sleep(1.1)  # a revocation beats the logins of its second
-    mta.fed.log_in(BOB4)
-    until(lambda: mta.code(BOB4) == 250, seconds=3.0)
-    until(lambda: mta.code(BOB4) == mta.refuses, seconds=PERIOD + 2)
+    fed.log_in(BOB4)
+    until(lambda: site.code(BOB4) == 250, seconds=3.0)
+    until(lambda: site.code(BOB4) == no, seconds=PERIOD + 2)
 
 
-def test_while_the_daemon_is_gone_local_mail_flows_and_nobody_relays(mta: Asking) -> None:
-    mta.fed.log_in(ANN4)
-    until(lambda: mta.code(ANN4) == 250, seconds=3.0)
-    mta.fed.poprelay.kill()
-    assert mta.code(ANN4, LOCAL) == 250
-    assert mta.code(ANN4) == mta.alone
-    assert mta.code(BOB4) == mta.alone
+def test_an_open_session_sees_the_grant_and_its_end(fed: Fed, site: Site) -> None:
+    with site.session(ANN4) as session:
+        assert session.ask().code == site.way.refuses
+        fed.log_in(ANN4)
+        until(lambda: session.ask().code == 250, seconds=3.0)
+        fed.revoke(ANN4)
+        assert session.ask().code == site.way.refuses
+
+
+def test_without_the_daemon_local_mail_flows_and_the_rest_is_deferred_until_it_is_back(fed: Fed, site: Site) -> None:
+    fed.log_in(ANN4)
+    until(lambda: site.code(ANN4) == 250, seconds=3.0)
+    fed.poprelay.kill()
+
+    assert site.code(BOB4, LOCAL) == 250
+    asked = time.monotonic()
+    assert site.code(BOB4) == 451, "even with a grant that the dead daemon gave"
+    assert (time.monotonic() - asked < 1.0) == site.way.at_once, "tcp_table(5) tries for nine seconds"
+
+    fed.start()
+    assert (site.code(ANN4), site.code(BOB4)) in ((250, site.way.refuses), (site.way.refuses, site.way.refuses))
+
+
+@asynccontextmanager
+async def answering(way: Way, place: Path, find: Find, **settings: object) -> AsyncIterator[None]:
+    """The service as its config has it, on a ledger of the test's own."""
+    [spec] = tomllib.loads(way.configured(place))["services"]
+    service = find_kind("service", spec["kind"]).from_section(Section({**spec, **settings}, ("services", 0), []))
+    await service.start(find)
+    yield
+    await service.stop()
+
+
+async def test_cannot_tell_defers_the_outside_and_lets_local_mail_flow(way: Way, place: Path, site: Site) -> None:
+    def find(address: Address) -> Outcome:
+        if address == ANN4:
+            return Allowed((Grant(address, "ann", "login", 0.0, 60.0, 0.0, 0.0, 60.0, "dovecot"),))
+        return Unavailable("starting up") if address in (BOB4, BOB6) else Absent()
+
+    async with answering(way, place, find):
+        codes = [
+            await asyncio.to_thread(site.code, address, recipient)
+            for address in (ANN4, ANN6, BOB4, BOB6)
+            for recipient in (OUTSIDE, LOCAL)
+        ]
+    assert codes == [250, 250, way.refuses, 250, 451, 250, 451, 250]
+
+
+def test_sendmail_defers_no_mail_for_the_domains_that_it_relays_for(
+    place: Path, network: Network, stopping: ExitStack
+) -> None:
+    way = WAYS["sendmail socketmap"]
+    site = Site(way, network, way.start(place, stopping))
+    assert [site.code(BOB4, recipient) for recipient in ("ann@backup.test", OUTSIDE, LOCAL)] == [250, 451, 250]
+
+
+async def test_exim_defers_whom_there_is_no_room_to_answer(place: Path, network: Network, stopping: ExitStack) -> None:
+    way = WAYS["exim readsocket"]
+    site = Site(way, network, way.start(place, stopping))
+    async with answering(way, place, lambda address: Absent(), max_connections=1):
+        with socket.socket(socket.AF_UNIX) as other:
+            other.connect(str(place / "asked"))
+            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(site.code, ANN4) == 451
+        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(site.code, ANN4) == 550
+
+
+def test_exim_waits_two_seconds_for_a_daemon_that_hangs(place: Path, network: Network, stopping: ExitStack) -> None:
+    way = WAYS["exim readsocket"]
+    site = Site(way, network, way.start(place, stopping))
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(place / "asked"))
+        (place / "asked").chmod(0o666)
+        deaf.listen()
+        asked = time.monotonic()
+        assert site.code(ANN4) == 451
+        assert 1.0 < time.monotonic() - asked < 4.0
+        assert site.code(ANN4, LOCAL) == 250
+
+
+class Flicker(threading.Thread):
+    """Grants an address and takes the grant back, by turns."""
+
+    def __init__(self, poprelay: Poprelay, address: str, changes: int) -> None:
+        super().__init__()
+        self._control = poprelay.place / "control"
+        self._address = address
+        self._changes = changes
+        self.spans: list[tuple[float, float, bool]] = [(time.monotonic(), float("inf"), False)]
+        """When each state may have been the one that was published: from, to, whether it is allowed."""
+
+    def run(self) -> None:
+        for number in range(self._changes):
+            allowed = number % 2 == 0
+            before, _, was = self.spans[-1]
+            self.spans.append((time.monotonic(), float("inf"), allowed))
+            with client.connect(self._control) as connection:
+                how: dict[str, object] = {"span": "5m"} if allowed else {}
+                operation = "allow" if allowed else "revoke"
+                assert list(client.ask(connection, operation, {"address": self._address, **how}))
+            self.spans[-2] = (before, time.monotonic(), was)
+
+    def may_be(self, allowed: bool, since: float, until: float) -> bool:
+        """Whether that state may have been published between two times."""
+        return any(each == allowed and start <= until and since <= end for start, end, each in self.spans)
+
+
+@contextmanager
+def flickering(poprelay: Poprelay, address: str) -> Iterator[Flicker]:
+    flicker = Flicker(poprelay, address, CHANGES)
+    flicker.start()
+    try:
+        yield flicker
+    finally:
+        flicker.join()
+
+
+def test_not_one_answer_is_wrong_while_grants_come_and_go(fed: Fed, site: Site) -> None:
+    answers: list[tuple[float, float, int]] = []
+    with flickering(fed.poprelay, ANN4) as flicker:
+        while flicker.is_alive():
+            with site.session(ANN4) as session:
+                for _ in range(500):  # of a thousand, Exim would let the session end
+                    asked = time.monotonic()
+                    code = session.ask().code
+                    answers.append((asked, time.monotonic(), code))
+
+    yes = [answer for answer in answers if answer[2] == 250]
+    no = [answer for answer in answers if answer[2] == site.way.refuses]
+    assert min(len(yes), len(no)) > 100
+    assert len(yes) + len(no) == len(answers), {code for _, _, code in answers}
+    assert [answer for answer in yes if not flicker.may_be(True, *answer[:2])] == []
+    assert [answer for answer in no if not flicker.may_be(False, *answer[:2])] == []

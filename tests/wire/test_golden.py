@@ -12,11 +12,15 @@ from poprelay.clock import Clock
 from poprelay.model import Absent, Address, Allowed, Grant, Outcome, Unavailable
 from poprelay.services.asking import Asking
 from poprelay.services.policy import PolicyDialogue
+from poprelay.services.readsocket import ReadSocketDialogue
 from poprelay.services.server import Dialogue
 from poprelay.services.socketmap import SocketmapDialogue
+from poprelay.services.tcp_table import TcpTableDialogue
 from poprelay.wire import Bad
 from poprelay.wire.policy import Delegated, Policy
+from poprelay.wire.readsocket import ReadSocket
 from poprelay.wire.socketmap import Query, Socketmap, found
+from poprelay.wire.tcptable import TcpTable
 
 HERE = Path(__file__).parent
 Rows = list[tuple[str, str, str]]
@@ -44,8 +48,10 @@ def unescaped(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
 
 
-def spelled(request: Query | Delegated | Bad) -> str:
+def spelled(request: Query | Delegated | str | Bad) -> str:
     match request:
+        case str(key):
+            return f'"{key}"'
         case Bad(word):
             return f"!{word}"
         case Query(name, key):
@@ -60,10 +66,19 @@ def find(address: Address) -> Outcome:
     return Unavailable("starting up") if address == "192.0.2.99" else Absent()
 
 
-ENGINES: dict[str, Callable[[], Socketmap | Policy]] = {"socketmap": Socketmap, "policy": Policy}
+ENGINES: dict[str, Callable[[], Socketmap | Policy | ReadSocket | TcpTable]] = {
+    "socketmap": Socketmap,
+    "sendmail": Socketmap,
+    "policy": Policy,
+    "readsocket": ReadSocket,
+    "tcp_table": TcpTable,
+}
 DIALOGUES: dict[str, Callable[[], Dialogue]] = {
     "socketmap": lambda: SocketmapDialogue(Asking("socketmap", find), "relay", found("OK")),
+    "sendmail": lambda: SocketmapDialogue(Asking("socketmap", find), "", found("RELAY"), "ipv6:"),
     "policy": lambda: PolicyDialogue(Asking("policy", find), Clock()),
+    "readsocket": lambda: ReadSocketDialogue(Asking("readsocket", find)),
+    "tcp_table": lambda: TcpTableDialogue(Asking("tcp_table", find)),
 }
 CASES = [pytest.param(kind, rows, id=f"{kind}: {title}") for kind, title, rows in conversations()]
 
@@ -79,10 +94,14 @@ def test_the_engine_reads_what_the_golden_file_says(kind: str, rows: Rows) -> No
 def test_the_service_answers_what_the_golden_file_says(kind: str, rows: Rows) -> None:
     dialogue = DIALOGUES[kind]()
     for piece, _, answer in rows:
-        closed = dialogue.refused is not None
+        closed = over(dialogue)
         expected, closes, _ = answer.partition(" (closed)")
         assert dialogue.receive(raw(piece)) == (b"" if expected == "-" else raw(expected))
-        assert (dialogue.refused is not None) == (closed or bool(closes))
+        assert over(dialogue) == (closed or bool(closes))
+
+
+def over(dialogue: Dialogue) -> bool:
+    return dialogue.finished or dialogue.refused is not None
 
 
 def test_there_are_conversations_for_every_engine() -> None:

@@ -1,8 +1,13 @@
-"""The service for Exim's `${readsocket`: one connection for each question, answered and closed.
+r"""The service for Exim's `${readsocket`: one connection for each question, answered and closed.
 
-warn   set acl_m_poprelay = ${readsocket{/run/poprelay/exim}{$sender_host_address\\n}{2s}{}{unavailable}}
-accept condition = ${if eq{$acl_m_poprelay}{yes}}
-defer  condition = ${if eq{$acl_m_poprelay}{unavailable}}
+In the ACL for RCPT, after `accept domains = +local_domains`, so that local mail does not ask:
+
+    warn   set acl_m_poprelay = ${readsocket{/run/poprelay/exim}{$sender_host_address\n}{2s}{}{unavailable}}
+    accept condition = ${if eq{$acl_m_poprelay}{yes}}
+    defer  condition = ${if !eq{$acl_m_poprelay}{no}}
+
+Only the whole word permits. All but a `no` is 'cannot tell', and deferred with 451: nobody there, no answer in 2 s, a
+connection that we closed without one for want of room.
 """
 
 from __future__ import annotations

@@ -1,10 +1,30 @@
-"""The service for `check_client_access socketmap:unix:poprelay/socketmap:relay` in Postfix, and for Sendmail's
-`Kpopauth socket -T<TMPF> -a<POPAUTH> local:/run/poprelay/sendmail`.
+r"""The service for `check_client_access socketmap:unix:poprelay/socketmap:relay` in Postfix, and for Sendmail.
 
-A live grant is `OK <value>`, none is `NOTFOUND`, and 'cannot tell' is `TEMP`: Postfix defers the mail with 451,
-Sendmail does as its rules say. Any map name is answered unless the config names one: then another name is `PERM`, so
-that a slip in main.cf shows at once. Sendmail writes an IPv6 address as `ipv6:2001:db8:0:0:0:0:0:7`, and wants the
-value RELAY where the access database is asked.
+A live grant is `OK <value>`, none is `NOTFOUND`, and 'cannot tell' is `TEMP`: Postfix defers the mail with 451. Any map
+name is answered unless the config names one: then another name is `PERM`, so that a slip in main.cf shows at once.
+
+Sendmail writes an IPv6 address as `ipv6:2001:db8:0:0:0:0:0:7`, and wants a value, RELAY by custom. In its m4 config
+(the white before `R…`'s right side is a tab), with what lets mail for its own domains flow while it cannot ask us:
+
+    LOCAL_CONFIG
+    Kpopauth socket -T<TMPF> -a<POPAUTH> local:/run/poprelay/sendmail
+    LOCAL_RULESETS
+    SLocal_Relay_Auth
+    R$*                     $: $(popauth $&{client_addr} $: NO $)
+    R$* <POPAUTH>           $# RELAY
+    SLocal_check_rcpt
+    R$*                     $: $1 $| <$(popauth $&{client_addr} $: NO $)>
+    R$* $| <$* <TMPF>>      $: $1 $| $>"Rcpt_ok" $1
+    R$* $| <$*>             $@ OK
+    R$* $| RELAY            $@ OK
+    R$* $| $# $*            $@ OK
+    R$* $| $*               $: $1 $| $>"Relay_ok" $1
+    R$* $| RELAY            $@ OK
+    R$* $| $# $*            $@ OK
+    R$*                     $# error $@ 4.3.0 $: "451 Cannot tell whether you may relay, please try again"
+
+The first ruleset permits. The second only ever refuses: what would not be accepted anyway is deferred, and not refused
+for good, when the question has no answer. Without it such mail is refused with 550.
 """
 
 from __future__ import annotations
@@ -54,7 +74,7 @@ class SocketmapService(Answering):
 
 
 class SocketmapDialogue(Replies):
-    """What one peer asks and is told. A key may begin with `prefix`."""
+    """What one peer asks and is told. An IPv6 address may begin with `prefix`, in lower or upper case."""
 
     __slots__ = ("_engine", "_map", "_ok", "_prefix")
 
@@ -81,4 +101,9 @@ class SocketmapDialogue(Replies):
         if self._map and request.map != self._map:
             self.refused = Bad("unknown_map", "no such map")
             return permanent(self.refused.why)
-        return self.told(request.key.removeprefix(self._prefix), self._ok, NOT_FOUND, temporary)
+        return self.told(self._untagged(request.key), self._ok, NOT_FOUND, temporary)
+
+    def _untagged(self, key: str) -> str:
+        """The address in `key`; the prefix is one of IPv6 addresses only."""
+        tag, rest = key[: len(self._prefix)], key[len(self._prefix) :]
+        return rest if tag.lower() == self._prefix and (not tag or ":" in rest) else key

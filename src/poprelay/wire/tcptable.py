@@ -78,7 +78,7 @@ def _read(line: bytes) -> str | Bad:
 
 
 def reply(code: int, text: str) -> bytes:
-    """The reply of that code, its text made fit for one line of at most 200 characters."""
+    """The reply of that code and the first 60 characters of its text, as one line."""
     return f"{code} {_PLAIN.sub(lambda found: _escaped(found[0]), text[:60])}\n".encode("ascii")
 
 

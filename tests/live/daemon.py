@@ -31,22 +31,25 @@ class Ran(NamedTuple):
 class Poprelay:
     """One config, one ledger, and the daemon on them, all below `place`; it can be started again and again.
 
-    `path` is put before the daemon's PATH.
+    `path` is put before the daemon's PATH; `prefix` before its command line.
     """
 
-    def __init__(self, place: Path, settings: str, *, path: str = "") -> None:
+    def __init__(self, place: Path, settings: str, *, path: str = "", ledger: Path | None = None) -> None:
         place.mkdir()
+        self.ledger = ledger or place / "ledger.db"
         self._env = {"PATH": f"{path}:{os.environ['PATH']}"} if path else {}
         self.place = place
         self.config = place / "poprelay.toml"
         self.log = place / "log"
+        self.prefix: list[str] = []
+        self.env: dict[str, str] = {}
         self._running: Running | None = None
         self.configure(settings)
 
     def configure(self, settings: str) -> None:
         """Write the config: `settings`, with the ledger, the control socket and the log where this one has them."""
         self.config.write_text(
-            f'{settings}\n[ledger]\npath = "{self.place}/ledger.db"\n'
+            f'{settings}\n[ledger]\npath = "{self.ledger}"\n'
             f'[control]\nlisten = "unix:{self.place}/control"\n[log]\nlevel = "debug"\n'
         )
 
@@ -67,8 +70,8 @@ class Poprelay:
     def spawn(self, *options: str, env: dict[str, str] | None = None) -> None:
         """Start the daemon and do not wait."""
         assert self._running is None, "it runs already"
-        command = [str(PROGRAM), "run", "-c", str(self.config), *options]
-        self._running = Running("poprelay", command, output=self.log, env={**self._env, **(env or {})})
+        command = [*self.prefix, str(PROGRAM), "run", "-c", str(self.config), *options]
+        self._running = Running("poprelay", command, output=self.log, env={**self._env, **self.env, **(env or {})})
 
     def stop(self) -> int:
         """End it by SIGTERM; its exit code."""

@@ -185,11 +185,6 @@ def _put(table: Table, count: int) -> str:
 
 @cache
 def _drop(table: Table, column: str, count: int) -> str:
-    key = ", ".join(table.columns[: table.key])
-    if not column:
-        return f"DELETE FROM {table.name} WHERE ({key}) IN (VALUES {values(table.key, count)})"  # noqa: S608  # ours
-    return (
-        f"WITH gone ({key}, most) AS (VALUES {values(table.key + 1, count)}) "  # noqa: S608  # ours
-        f"DELETE FROM {table.name} WHERE ({key}) IN "
-        f"(SELECT {key} FROM gone CROSS JOIN {table.name} USING ({key}) WHERE {column} <= most)"
-    )
+    # not `(key) IN (VALUES ...)`: for a key of several columns SQLite then reads the whole table
+    one = " AND ".join([f"{name} = ?" for name in table.columns[: table.key]] + [f"{column} <= ?"] * bool(column))
+    return f"DELETE FROM {table.name} WHERE {' OR '.join([f'({one})'] * count)}"  # noqa: S608  # ours

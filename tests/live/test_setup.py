@@ -17,7 +17,6 @@ from live.network import Network
 def host(place: Path, network: Network, stopping: ExitStack) -> Host:
     host = postfix(place / "host")
     stopping.callback(host.stop)
-    stopping.callback(host.run, "postfix", "stop", check=False)
     said = "dovecot: imap-login: Login: user=<ann>, method=PLAIN, rip=8.8.4.4, lip=9.9.9.9, mpid=7, TLS, session=<abc>"
     host.run("sh", "-c", f"date '+%b %e %T mx {said}' >>/var/log/mail.log; chmod 644 /var/log/mail.log")
     return host
@@ -46,7 +45,7 @@ def test_setup_changes_proves_and_takes_back(host: Host, kind: str) -> None:
 
 
 def test_setup_touches_nothing_on_a_broken_config(host: Host) -> None:
-    host.run("sh", "-c", "echo 'smtpd_relay_restrictions = permit_mynetworks' >>/etc/postfix/main.cf")
+    host.run("postconf", "-e", "smtpd_relay_restrictions = permit_mynetworks")
     before = host.files("/etc/postfix")
     done = host.run(*poprelay("setup", "--apply"), check=False)
     assert (done.returncode, "does not end with reject_unauth_destination" in done.stderr) == (1, True)

@@ -47,7 +47,7 @@ class Told(NamedTuple):
         until_then = time.monotonic() + 2.0
         while True:
             with ExitStack() as undo, suppress(ConnectionError):
-                connection = undo.enter_context(self.network.connect(source, self.port))
+                connection = undo.enter_context(self.network.connect(source, self.port, timeout=40.0))
                 session = Smtp(connection)
                 undo.pop_all()
                 return session

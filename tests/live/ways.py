@@ -1,0 +1,58 @@
+"""Every way by which an MTA is told or asks, by the page of the documentation that describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from live import asked
+from live.feeding import Fed
+from live.network import Network
+from live.postfix import Postfix, asking
+from live.told import Told
+
+Start = Callable[[Path, Network, ExitStack], Told]
+
+
+def _asked(place: Path, network: Network, stack: ExitStack, *, way: str) -> Told:
+    """An MTA that asks a service over a socket."""
+    known = asked.WAYS[way]
+    fed = Fed(place, known.configured(place), stack)
+    fed.start()
+    return Told(network, fed, known.start(place, stack), known.refuses, place / "asked")
+
+
+def _postfix(place: Path, network: Network, stack: ExitStack, *, section: str, question: str) -> Told:
+    """Postfix, asking as recommended. `{queue}`: its sockets; `{own}`: a folder for maps."""
+    own = place / "own"
+    own.mkdir()
+    postfix = Postfix(place / "postfix", {"way": asking(question.format(own=own))})
+    fed = Fed(place, section.format(queue=postfix.sockets, own=own), stack)
+    fed.start()
+    postfix.start()
+    stack.callback(postfix.stop)
+    return Told(network, fed, postfix.ports["way"], 554, own / "relay")
+
+
+def _service(kind: str, question: str) -> Start:
+    section = f'[[services]]\nkind = "{kind}"\nlisten = "unix:{{queue}}/{kind}"\nmode = "0666"\n'
+    return partial(_postfix, section=section, question=question)
+
+
+def _map(kind: str, suffix: str) -> Start:
+    section = f'[[maps]]\nkind = "{kind}"\npath = "{{own}}/relay{suffix}"\n'
+    return partial(_postfix, section=section, question=f"check_client_access {kind}:{{own}}/relay")
+
+
+WAYS: Final[dict[str, dict[str, Start]]] = {
+    "postfix": {
+        "socketmap": _service("socketmap", "check_client_access socketmap:unix:poprelay/socketmap:relay"),
+        "policy": _service("policy", "check_policy_service unix:poprelay/policy"),
+        "lmdb": _map("lmdb", ".lmdb"),
+        "tcp_table": partial(_asked, way="postfix tcp_table"),
+    },
+}
+"""Page, and the ways in its table. A way is begun with an address that is refused, and all that it needs running."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 SERVERS: Final[dict[str, tuple[str, ...]]] = {
-    "postfix": ("postfix", "postfix-lmdb"),
+    "postfix": ("postfix", "postfix-lmdb", "postfix-cdb", "postfix-sqlite"),
     "dovecot": ("dovecot-pop3d", "dovecot-imapd"),
     "rsyslog": ("rsyslog",),
     "sendmail": ("sendmail-bin", "sendmail-cf", "m4"),
@@ -40,6 +40,7 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "opensmtpd": ("opensmtpd", "opensmtpd-extras"),
     "faketime": ("libfaketime",),
     "courier-esmtp": ("courier-mta", "courier-base", "courier-authlib"),
+    "tcpserver": ("ucspi-tcp-ipv6",),
 }
 """Prefix and packages. One more server is one more line."""
 
@@ -214,7 +215,7 @@ def _stands(name: str) -> bool:
 
 
 def _stamp(name: str) -> Path:
-    return LIVE / f"{name}.unpacked"
+    return LIVE / name / "packages"
 
 
 def _order(name: str) -> str:

@@ -11,19 +11,22 @@ import pytest
 from poprelay.maps import Entry, Watched
 from poprelay.maps.lmdb import LmdbMap
 from poprelay.maps.spool import SpoolMap
+from poprelay.maps.sqlite import SqliteMap
 from poprelay.maps.text import TextMap
 from poprelay.model import Address
 
 HOME = Entry(Address("9.9.9.9"), ("ann",), 1.0, 2.0)
-KINDS: dict[str, Callable[[Path], LmdbMap | SpoolMap | TextMap]] = {
+Kept = LmdbMap | SpoolMap | SqliteMap | TextMap
+KINDS: dict[str, Callable[[Path], Kept]] = {
     "lmdb": lambda place: LmdbMap(place / "relay.lmdb"),
     "spool": lambda place: SpoolMap(place / "spool"),
+    "sqlite": lambda place: SqliteMap(place / "relay.sqlite"),
     "text": lambda place: TextMap(place / "relay.txt", "%i"),
 }
 
 
 @pytest.fixture(params=KINDS)
-def relay(request: pytest.FixtureRequest, tmp_path: Path) -> LmdbMap | SpoolMap | TextMap:
+def relay(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
     made = KINDS[request.param](tmp_path)
     made.keys()
     return made
@@ -33,7 +36,7 @@ def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def test_what_we_did_ourselves_disturbs_nothing(relay: LmdbMap | SpoolMap | TextMap) -> None:
+def test_what_we_did_ourselves_disturbs_nothing(relay: Kept) -> None:
     assert isinstance(relay, Watched)
     assert not relay.disturbed()
     relay.change([HOME], [])
@@ -43,7 +46,7 @@ def test_what_we_did_ourselves_disturbs_nothing(relay: LmdbMap | SpoolMap | Text
     relay.close()
 
 
-def test_a_map_that_was_removed_is_missed_until_it_is_looked_at(relay: LmdbMap | SpoolMap | TextMap) -> None:
+def test_a_map_that_was_removed_is_missed_until_it_is_looked_at(relay: Kept) -> None:
     relay.change([HOME], [])
     remove(relay.path)
     assert relay.disturbed()
@@ -52,9 +55,7 @@ def test_a_map_that_was_removed_is_missed_until_it_is_looked_at(relay: LmdbMap |
     relay.close()
 
 
-def test_what_another_program_publishes_is_noticed(
-    relay: LmdbMap | SpoolMap | TextMap, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_what_another_program_publishes_is_noticed(relay: Kept, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     relay.change([HOME], [])
     other = KINDS[request.node.callspec.params["relay"]](tmp_path / "other")
     (tmp_path / "other").mkdir()

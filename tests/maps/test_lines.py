@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poprelay.maps.lines import COURIER, PLAIN, PLAIN_NETWORKS, QUOTED, SENDMAIL, Form, Spelling, numerically
+from poprelay.maps.lines import COURIER, PLAIN, PLAIN_NETWORKS, QUOTED, SENDMAIL, TCPRULES, Form, Spelling, numerically
 
 WRITTEN = [
     (PLAIN, "192.0.2.7", "192.0.2.7"),
@@ -24,7 +24,7 @@ WRITTEN = [
 @pytest.mark.parametrize(("spelling", "key", "written"), WRITTEN)
 def test_a_key_is_written_as_the_mta_spells_it_and_read_back(spelling: Spelling, key: str, written: str) -> None:
     form = Form("<", ">\tRELAY", spelling)
-    assert form.line(key) == f"<{written}>\tRELAY"
+    assert form.lines(key) == (f"<{written}>\tRELAY",)
     assert form.key(f"<{written}>\tRELAY") == key
 
 
@@ -47,10 +47,33 @@ def test_a_key_is_written_as_the_mta_spells_it_and_read_back(spelling: Spelling,
         (COURIER, ":2001:db8:0:0:0:0:0:7"),
         (COURIER, "2001:0db8:0000:0000:0000:0000:0000:0007"),
         (COURIER, ""),
+        (TCPRULES, "2001:db8:5:1::"),
+        (TCPRULES, "192.0.2."),
+        (TCPRULES, "::FFFF:192.0.2.7"),
+        (TCPRULES, "2001:db8:0:0:0:0:0:7"),
     ],
 )
 def test_what_we_would_not_have_written_is_no_key(spelling: Spelling, text: str) -> None:
     assert Form("", "", spelling).key(text) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "spellings"),
+    [
+        ("192.0.2.7", ("192.0.2.7", "::ffff:192.0.2.7")),
+        ("2001:db8::7", ("2001:db8::7",)),
+        ("2001:db8:0:1:2:3:4:7", ("2001:db8:0:1:2:3:4:7", "2001:db8::1:2:3:4:7")),
+        ("2001:db8:0:1:0:3:4:7", ("2001:db8:0:1:0:3:4:7", "2001:db8::1:0:3:4:7")),
+        ("2001:db8:5:1:2:3:4:0", ("2001:db8:5:1:2:3:4:0",)),
+        ("2001:db8:5:1::", ()),
+    ],
+)
+def test_tcpserver_gets_every_spelling_of_an_address_that_is_no_network_to_it(
+    key: str, spellings: tuple[str, ...]
+) -> None:
+    form = Form("", ":allow", TCPRULES)
+    assert form.lines(key) == tuple(f"{spelling}:allow" for spelling in spellings)
+    assert {form.key(line) for line in form.lines(key)} <= {key}
 
 
 def test_what_stands_around_the_address_must_be_there() -> None:

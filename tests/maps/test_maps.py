@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from maps.programs import postmap, tcprules
 from poprelay.config.section import Section
 from poprelay.maps import KINDS, Entry, Map
 from poprelay.maps.lmdb import LmdbMap
 from poprelay.maps.spool import SpoolMap
+from poprelay.maps.sqlite import SqliteMap
 from poprelay.maps.text import TextMap
 
 
@@ -20,31 +22,34 @@ def section(**table: str | list[str]) -> Section:
     return Section(table, ("maps", 0), [])
 
 
-def texts(kind: str, directory: Path, **more: str | list[str]) -> TextMap:
-    """A kind that is a text map of another form, and whose command does nothing."""
+def configured(kind: str, path: Path, **more: str | list[str]) -> Map:
+    """A map as its config has it."""
     module, _, name = KINDS[kind].partition(":")
-    made = getattr(importlib.import_module(module), name).from_section(section(path=f"{directory}/{kind}", **more))
-    assert isinstance(made, TextMap)
+    made: Map = getattr(importlib.import_module(module), name).from_section(section(path=str(path), **more))
     return made
 
 
 MAKE: dict[str, Callable[[Path], Map]] = {
-    "courier": lambda directory: texts("courier", directory, command=["true"]),
-    "exim": lambda directory: texts("exim", directory),
+    "cdb": lambda directory: configured("cdb", directory / "relay.cdb", postmap=postmap(directory)),
+    "cidr": lambda directory: configured("cidr", directory / "cidr", command=["true"]),
+    "courier": lambda directory: configured("courier", directory / "courier", command=["true"]),
+    "exim": lambda directory: configured("exim", directory / "exim"),
+    "hash": lambda directory: configured("hash", directory / "relay.db", postmap=postmap(directory)),
     "lmdb": lambda directory: LmdbMap(directory / "relay.lmdb"),
-    "opensmtpd": lambda directory: texts("opensmtpd", directory, command=["true"]),
-    "sendmail": lambda directory: texts("sendmail", directory, command=["true"]),
+    "opensmtpd": lambda directory: configured("opensmtpd", directory / "opensmtpd", command=["true"]),
+    "sendmail": lambda directory: configured("sendmail", directory / "sendmail", command=["true"]),
     "spool": lambda directory: SpoolMap(directory / "spool"),
+    "sqlite": lambda directory: SqliteMap(directory / "relay.sqlite"),
+    "tcprules": lambda directory: configured("tcprules", directory / "tcp.smtp", tcprules=tcprules(directory)),
     "text": lambda directory: TextMap(directory / "relay", "%i RELAY"),
+    "texthash": lambda directory: configured("texthash", directory / "texthash", command=["true"]),
 }
 each = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 @each
 def test_the_table_of_kinds_names_what_makes_the_map_that_is_tested_here(kind: str, tmp_path: Path) -> None:
-    module, _, name = KINDS[kind].partition(":")
-    made = getattr(importlib.import_module(module), name).from_section(section(path=str(tmp_path / "relay.lmdb")))
-    assert type(made) is type(MAKE[kind](tmp_path))
+    assert type(configured(kind, tmp_path / "relay")) is type(MAKE[kind](tmp_path))
 
 
 @each

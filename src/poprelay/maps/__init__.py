@@ -90,12 +90,18 @@ class Inheriting(Protocol):
 
 
 KINDS: Final[dict[str, str]] = {
+    "cdb": "poprelay.maps.cdb:CdbMap",
+    "cidr": "poprelay.maps.cidr:CidrMap",
     "courier": "poprelay.maps.courier:CourierMap",
     "exim": "poprelay.maps.exim:EximMap",
+    "hash": "poprelay.maps.hash:HashMap",
     "lmdb": "poprelay.maps.lmdb:LmdbMap",
     "opensmtpd": "poprelay.maps.opensmtpd:OpensmtpdMap",
     "sendmail": "poprelay.maps.sendmail:SendmailMap",
     "spool": "poprelay.maps.spool:SpoolMap",
+    "sqlite": "poprelay.maps.sqlite:SqliteMap",
+    "tcprules": "poprelay.maps.tcprules:TcprulesMap",
     "text": "poprelay.maps.text:TextMap",
+    "texthash": "poprelay.maps.texthash:TexthashMap",
 }
 """The built-in kinds: name in the config, and the class. Others come through the entry point `poprelay.maps`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,11 +37,33 @@ def look(path: Path) -> tuple[int, ...] | None:
 
 def sweep(path: Path) -> None:
     """Remove what earlier processes left half prepared beside `path`."""
-    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new~?")
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.new~?(?:\.[a-z.]+)?")
     for name in os.listdir(path.parent):  # noqa: PTH208 - names are all that is wanted
         if leftover.fullmatch(name):
             with suppress(FileNotFoundError):
                 (path.parent / name).unlink()
+
+
+def create(path: Path, make: Callable[[Path], None]) -> None:
+    """Have `make` make a new file. It appears under its name only when it is complete: an MTA may be waiting for it.
+
+    If somebody else has just made one, that stays. Raises OSError.
+    """
+    fresh = path.with_name(temporary(path.name))
+    sweep(path)
+    try:
+        make(fresh)
+        fresh.chmod(NEW_FILE)
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_directory(path.parent)
 
 
 def replace(path: Path, content: bytes, like: os.stat_result | None) -> None:

@@ -19,6 +19,7 @@ _KEPT: Final = 4096
 """Bytes of output that are kept; of these the last line is told."""
 _TOLD: Final = 200
 _TICK: Final = 0.05
+_BY_HAND: Final = "run it by hand to see why"
 _SHELL: Final = frozenset("|&;<>()")
 _OURS: Final = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 """Variables by which systemd speaks to the daemon alone."""
@@ -59,8 +60,7 @@ def run(command: Sequence[str], *, timeout: float, stdin: Path | None = None) ->
     `stdin` is a file that it reads. MapError if it cannot be started, fails or hangs. What it leaves running when it
     ends well (a restarted server) is left alone.
     """
-    shown = _printable(shlex.join(command).encode("utf-8", "surrogateescape"))
-    environment = {name: value for name, value in os.environ.items() if name not in _OURS} | {"LC_ALL": "C"}
+    shown = _shown(command)
     try:
         source = os.open(stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -73,12 +73,11 @@ def run(command: Sequence[str], *, timeout: float, stdin: Path | None = None) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env=environment,
+            env=_environment(),
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise MapError(f"{shown} cannot be started: {reason}", remedy="correct `command`") from error
+        raise _not_started(shown, error) from error
     finally:
         os.close(source)
     assert process.stdout is not None
@@ -89,11 +88,31 @@ def run(command: Sequence[str], *, timeout: float, stdin: Path | None = None) ->
             _kill(process)
             raise
     if said is None:
-        raise MapError(f"{shown} did not end within {timeout:g} s and was killed", remedy="run it by hand to see why")
+        raise MapError(f"{shown} did not end within {timeout:g} s and was killed", remedy=_BY_HAND)
     if process.returncode:
-        how = f"exit code {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
-        words = _last_line(said)
-        raise MapError(f"{shown} failed ({how}){': ' if words else ''}{words}", remedy="run it by hand to see why")
+        raise _failed(shown, process.returncode, said)
+
+
+def output(command: Sequence[str], *, timeout: float) -> bytes:
+    """What `command` prints, within `timeout` seconds. MapError if it cannot be started, fails or hangs."""
+    shown = _shown(command)
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            cwd="/",
+            env=_environment(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MapError(f"{shown} did not end within {timeout:g} s and was killed", remedy=_BY_HAND) from error
+    except (OSError, ValueError) as error:
+        raise _not_started(shown, error) from error
+    if done.returncode:
+        raise _failed(shown, done.returncode, done.stderr)
+    return done.stdout
 
 
 def _watch(process: subprocess.Popen[bytes], output: IO[bytes], deadline: float) -> bytes | None:
@@ -122,10 +141,29 @@ def _watch(process: subprocess.Popen[bytes], output: IO[bytes], deadline: float)
                 return said
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _OURS} | {"LC_ALL": "C"}
+
+
+def _not_started(shown: str, error: Exception) -> MapError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return MapError(f"{shown} cannot be started: {reason}", remedy="correct `command`")
+
+
+def _failed(shown: str, code: int, said: bytes) -> MapError:
+    how = f"exit code {code}" if code > 0 else f"signal {-code}"
+    words = _last_line(said)
+    return MapError(f"{shown} failed ({how}){': ' if words else ''}{words}", remedy=_BY_HAND)
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _shown(command: Sequence[str]) -> str:
+    return _printable(shlex.join(command).encode("utf-8", "surrogateescape"))
 
 
 def _last_line(said: bytes) -> str:

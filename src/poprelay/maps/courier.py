@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from poprelay.maps.lines import COURIER, Form
+from poprelay.maps.lines import COURIER, Form, first_fields
 from poprelay.maps.text import TextMap
 from poprelay.maps.uptake import read_uptake
 
@@ -51,15 +51,10 @@ class Others:
     folder: Path
 
     def __call__(self, file: Path, above: bytes) -> set[str]:
-        found = _keys(above)
+        found = first_fields(above)
         with suppress(OSError):
             for other in sorted(self.folder.iterdir()):
                 if other.name not in (file.name, f".{file.name}.owed") and not _PASSED_OVER.search(other.name):
                     with suppress(OSError):
-                        found |= _keys(other.read_bytes())
+                        found |= first_fields(other.read_bytes())
         return found
-
-
-def _keys(lines: bytes) -> set[str]:
-    fields = (line.split(b"\t", 1)[0] for line in lines.lower().splitlines())
-    return {field.decode("utf-8", "surrogateescape") for field in fields}

@@ -17,7 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -45,7 +45,7 @@ class Environment:
         self.path = path
         self._lock_wait = lock_wait
         if not path.exists():
-            _create(path)
+            atomic.create(path, _make)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._size = 0
         """Bytes that the file had when we last looked; LMDB never shortens a file."""
@@ -222,21 +222,5 @@ def _remedy(path: Path) -> str:
     return f"move {path} away; a new one is made at once"
 
 
-def _create(path: Path) -> None:
-    """Make an empty file. It appears under its name only when it is complete: an MTA may be waiting for it."""
-    fresh = path.with_name(atomic.temporary(path.name))
-    atomic.sweep(path)
-    try:
-        _open(fresh).close()
-        fresh.chmod(atomic.NEW_FILE)
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        with suppress(FileExistsError):  # then somebody else has just made it
-            path.hardlink_to(fresh)
-    finally:
-        with suppress(FileNotFoundError):
-            fresh.unlink()
-    atomic.sync_directory(path.parent)
+def _make(fresh: Path) -> None:
+    _open(fresh).close()

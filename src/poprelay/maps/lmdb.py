@@ -20,6 +20,7 @@ import lmdb
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
 from poprelay.maps import Entry
+from poprelay.maps.access import read_path, read_value
 from poprelay.maps.environment import Environment, look_up
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
@@ -49,14 +50,7 @@ class LmdbMap:
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
-        path = section.file("path")
-        if path.suffix != ".lmdb" and section.spec.get("path") == str(path):
-            section.refuse("path", "Postfix adds .lmdb to the name that its config has", f'write "{path}.lmdb"')
-        value = section.text("value", "OK")
-        wrong = flaw(value) if value else ""
-        if wrong:
-            section.refuse("value", wrong, 'write "OK"')
-        return cls(path, "OK" if wrong else value)
+        return cls(read_path(section, ".lmdb"), read_value(section))
 
     def keys(self) -> set[str]:
         """Every address whose record is ours; any other record is reported as foreign."""
@@ -138,23 +132,3 @@ def _address(record: bytes) -> str | None:
     """The address that a record's key is, if it is spelt as we spell it."""
     key = record.removesuffix(_NUL).decode("utf-8", "surrogateescape")
     return key if record.endswith(_NUL) and is_canonical(key) else None
-
-
-def flaw(value: str) -> str:
-    """What is wrong with a value as what Postfix finds for an allowed address (access(5)), or '' if nothing is.
-
-    >>> flaw("OK"), flaw("ok"), flaw("permit")
-    ('', '', '')
-    >>> flaw("RELAY")
-    "'RELAY' is Sendmail's word, and permits in Postfix only by accident"
-    """
-    word = value.upper()
-    if word in {"OK", "PERMIT"}:
-        return ""
-    if not value.strip():
-        return "Postfix answers an empty value with an error, and takes a blank one for OK by accident"
-    if word == "RELAY":
-        return f"{value!r} is Sendmail's word, and permits in Postfix only by accident"
-    if value.isdigit():
-        return f"{value!r} permits only by accident: Postfix takes any number for OK"
-    return f"{value!r} does not permit"

@@ -19,17 +19,12 @@ SIGHUP makes Sendmail start anew, and a second one in that moment kills it: at l
 
 from __future__ import annotations
 
-import os
-import re
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from poprelay.maps import atomic, command
-from poprelay.maps.lines import SENDMAIL, Form
+from poprelay.maps.lines import SENDMAIL, Form, first_fields
+from poprelay.maps.made import Made
 from poprelay.maps.text import TextMap
-from poprelay.maps.trouble import explained
 from poprelay.maps.uptake import TIMEOUT, read_uptake
 
 if TYPE_CHECKING:
@@ -59,56 +54,13 @@ class SendmailMap:
         if restarts and section.given("makemap"):
             section.refuse("makemap", "has nothing to do with relay-domains", "leave it out")
         interval = section.duration("interval", 1.0, low=SPACING if restarts else 0.0, high=3600.0)
-        makemap = Makemap(program, section.duration("command_timeout", TIMEOUT, low=1.0, high=3600.0))
+        timeout = section.duration("command_timeout", TIMEOUT, low=1.0, high=3600.0)
+        makemap = Made(program, ("hash", "{}"), ".db", timeout)
         return TextMap(
             path, interval=interval, kind="sendmail", form=FORMS[name], uptake=uptake or makemap, taken=_taken
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Makemap:
-    """Makes `FILE.db` from FILE, by `program`."""
-
-    program: str
-    timeout: float = TIMEOUT
-
-    def __call__(self, file: Path) -> None:
-        database = file.with_name(f"{file.name}.db")
-        fresh = file.with_name(f"{atomic.temporary(file.name)}.db")
-        with explained(f"sendmail {database}", database):
-            _sweep(database)
-            try:
-                command.run((self.program, "hash", str(fresh)), timeout=self.timeout, stdin=file)
-                _liken(fresh, database if database.exists() else file)
-                fresh.replace(database)
-            finally:
-                fresh.unlink(missing_ok=True)
-            atomic.sync_directory(database.parent)
-
-
 def _taken(_file: Path, above: bytes) -> set[str]:
-    """What the lines above speak of: the first field of each, without `Connect:`."""
-    fields = (line.split(maxsplit=1)[0] for line in above.lower().splitlines() if line.strip())
-    return {field.removeprefix(b"connect:").decode("utf-8", "surrogateescape") for field in fields}
-
-
-def _liken(fresh: Path, other: Path) -> None:
-    """Give the new database the owner and mode of another file, and make it durable."""
-    descriptor = os.open(fresh, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        like = other.stat()
-        with suppress(PermissionError):  # only root gives files away
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-        os.fchmod(descriptor, like.st_mode & 0o777)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(database: Path) -> None:
-    """Remove what earlier processes left half made."""
-    leftover = re.compile(rf"\.{re.escape(database.stem)}\.[0-9]+\.new~\.db")
-    for name in os.listdir(database.parent):  # noqa: PTH208 - names are all that is wanted
-        if leftover.fullmatch(name):
-            with suppress(FileNotFoundError):
-                (database.parent / name).unlink()
+    """What the lines above speak of, without `Connect:`."""
+    return {field.removeprefix("connect:") for field in first_fields(above)}

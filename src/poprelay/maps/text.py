@@ -27,6 +27,7 @@ from poprelay.maps import Entry, atomic
 from poprelay.maps.command import Step
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.lines import PLAIN, Form, numerically
+from poprelay.maps.made import Made
 from poprelay.maps.trouble import explained
 from poprelay.maps.uptake import TIMEOUT, Commands, Uptake, read_uptake
 from poprelay.model import Address
@@ -113,6 +114,8 @@ class TextMap:
             if status is None:
                 self._publish(real, set(), set())
                 return set()
+            if self._misses_database(real):
+                self._owed(real).touch()
             self._left, self._seen = below, atomic.look(real)
             return self._parse(below or b"")
 
@@ -136,7 +139,8 @@ class TextMap:
 
     def disturbed(self) -> bool:
         with explained(self.name, self.path):
-            return atomic.look(self._real()) != self._seen
+            real = self._real()
+            return atomic.look(real) != self._seen or self._misses_database(real)
 
     def holds(self, address: Address) -> bool:
         with explained(self.name, self.path):
@@ -150,6 +154,9 @@ class TextMap:
 
     def close(self) -> None:
         """Nothing is held open between two changes."""
+
+    def _misses_database(self, real: Path) -> bool:
+        return isinstance(self._uptake, Made) and not self._uptake.database(real).exists()
 
     def _real(self) -> Path:
         return Path(os.path.realpath(self.path))
@@ -193,11 +200,11 @@ class TextMap:
 
     def _ours(self, keys: set[str], real: Path, above: bytes) -> set[str]:
         taken = self._taken(real, above) if self._taken else ()
-        spell = self._form.spelling.write
-        return {key for key in keys if spell(key).lower() not in taken} if taken else keys
+        spell = self._form.spelling.spellings
+        return {key for key in keys if not any(one.lower() in taken for one in spell(key))} if taken else keys
 
     def _render(self, keys: set[str]) -> bytes:
-        lines = (f"{self._form.line(key)}\n" for key in sorted(keys, key=numerically))
+        lines = (f"{line}\n" for key in sorted(keys, key=numerically) for line in self._form.lines(key))
         always = f"{self._always}\n" if self._always else ""
         return (always + "".join(lines)).encode("utf-8", "surrogateescape")
 

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,26 +16,18 @@ from poprelay.daemon.probe import Verdict, probe
 from poprelay.errors import MtaError
 from poprelay.mta.apply import run
 from poprelay.mta.host import own_addresses
-from poprelay.mta.postfix.networks import trusted_networks
 
 LENT: Final = "192.0.2.254"
 """An address of nobody (RFC 5737) that the loopback interface gets for the proof, if it has no other that will do."""
 PATIENCE: Final = 15.0
 """Seconds until a change must be seen by the MTA."""
 _REASON: Final = "setup's proof"
+_OTHER: Final = "prove it from another address: --from ADDRESS"
 
 
 def prove(control: Path, say: Callable[[str], None], *, port: int, source: str = "") -> None:
     """Prove it with the daemon at `control`; each step is said. Raises MtaError where it is not so."""
-    with _client_address(source) as address:
-        server = _server(address, port)
-        first = probe(server, port, address)
-        if first.accepted:
-            raise MtaError(
-                f"a client at {address} may relay without us: {first}",
-                remedy="it is trusted, or this is an open relay (see: poprelay doctor); prove it from another address: "
-                "--from ADDRESS",
-            )
+    with _client(source, port) as (server, address, first):
         say(f"a client at {address} is refused: {first}")
         _ask(control, "allow", address=address, span="5m", reason=_REASON, force=True)
         try:
@@ -76,21 +67,35 @@ def _server(address: str, port: int) -> str:
 
 
 @contextmanager
-def _client_address(source: str = "") -> Iterator[str]:
-    """An address of this host that the MTA does not trust; one is lent to the loopback interface if there is none."""
-    if source:
-        yield source
-        return
-    trusted = trusted_networks().networks
+def _client(source: str, port: int) -> Iterator[tuple[str, str, Verdict]]:
+    """Where an address of this host is refused, the address, and what it is told.
+
+    One is lent to the loopback interface if the MTA trusts all that there are.
+    """
     own = (address for address in sorted(own_addresses()) if ":" not in address and special(address) != "loopback")
-    for address in own:
-        if not any(ip_address(address) in network for network in trusted):
-            yield address
+    trusted = None
+    for address in [source] if source else own:
+        server = _server(address, port)
+        first = probe(server, port, address)
+        if not first.accepted:
+            yield server, address, first
             return
-    if shutil.which("ip") is None:
-        raise MtaError("this host has no address that the MTA does not trust", remedy="name one: --from ADDRESS")
+        trusted = address, first
+    if source or shutil.which("ip") is None:
+        raise _trusted(*trusted) if trusted else MtaError("this host has no address that will do", remedy=_OTHER)
     run([("ip", "address", "add", f"{LENT}/32", "dev", "lo")])
     try:
-        yield LENT
+        server = _server(LENT, port)
+        first = probe(server, port, LENT)
+        if first.accepted:
+            raise _trusted(LENT, first)
+        yield server, LENT, first
     finally:
         run([("ip", "address", "del", f"{LENT}/32", "dev", "lo")])
+
+
+def _trusted(address: str, verdict: Verdict) -> MtaError:
+    return MtaError(
+        f"a client at {address} may relay without us: {verdict}",
+        remedy=f"it is trusted, or this is an open relay (see: poprelay doctor); {_OTHER}",
+    )

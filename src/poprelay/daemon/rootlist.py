@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from poprelay.config.load import read_document
+from poprelay.config.load import Document, read_document
 from poprelay.config.section import Section
 from poprelay.daemon.trust import check_trusted
 from poprelay.maps.root import NAME
@@ -61,7 +61,11 @@ class RootCommands(NamedTuple):
 
 def read_list(path: Path) -> RootCommands:
     """Read root's list. Raises NotPermitted if another user can change it, ConfigError, OSError."""
-    document = read_document(check_trusted(path))
+    return parse_list(read_document(check_trusted(path)))
+
+
+def parse_list(document: Document) -> RootCommands:
+    """The list that a document holds. Raises ConfigError."""
     root = document.root
     user = root.text("user", "poprelay")
     found: dict[str, tuple[tuple[Step, ...], float]] = {}

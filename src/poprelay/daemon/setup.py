@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from poprelay.config.load import Document, control_socket
+from poprelay.daemon import rootsetup
 from poprelay.daemon.configure import Config, build_config
 from poprelay.daemon.detect import Source, find_mta, find_source
 from poprelay.daemon.proving import prove
@@ -48,6 +50,7 @@ class Setup:
         self.plan: Plan = self.mta.plan(self.kind)
         self.source: Source | None = None
         self.config_edit = self._config(log, agents)
+        self.root_edits = rootsetup.edits(self.plan.root)
 
     def sentences(self) -> list[str]:
         """What was found, and what is to come of it."""
@@ -55,11 +58,13 @@ class Setup:
         found = [f"{self.mta.name} {self.installed.version}{jail}, {self.installed.config}: is to ask by {self.kind}"]
         if self.source is not None:
             found.append(self.source.how)
+        if self.root_edits:
+            found.append(f"what needs root is done by root's part, from its own list: {self.root_edits[0].path}")
         return [*found, *self.plan.remarks]
 
     def edits(self) -> list[Edit]:
         """What would change; our own config first, for the MTA must find what it asks."""
-        return pending([self.config_edit, *self.plan.edits])
+        return pending([self.config_edit, *self.root_edits, *self.plan.edits])
 
     def diff(self) -> str:
         return diff(self.edits())
@@ -71,18 +76,19 @@ class Setup:
         record = read_record(self.record_path, self.mta.name)
         record.reload = [list(command) for command in self.plan.reload]
         try:
-            apply([*pending([self.config_edit])], self._folders(), self.record_path, record)
-            with running(self.config_path, say):
+            apply(pending([self.config_edit, *self.root_edits]), self._folders(), self.record_path, record)
+            with self._attended(record, say), running(self.config_path, say):
                 apply(pending(self.plan.edits), (), self.record_path, record)
                 run(self.plan.make)
                 run(self.plan.check)
                 run(self.plan.reload)
                 prove(control_socket(self.config_path), say, port=port, source=source)
         except (PoprelayError, OSError, KeyboardInterrupt) as error:
-            for sentence in undo(self.record_path, record):
-                say(sentence)
-            _told(record, say)
+            _take_back(self.record_path, record, say)
             raise MtaError(f"everything was put back: {str(error) or 'interrupted'}") from error
+
+    def _attended(self, record: Record, say: Say) -> AbstractContextManager[None]:
+        return rootsetup.attending(record, say) if self.plan.root else nullcontext()
 
     def _folders(self) -> tuple[Folder, ...]:
         state = Path("/var/lib/poprelay")
@@ -111,20 +117,24 @@ def undo_setup(config_path: Path, say: Say) -> bool:
     record = read_record(record_path)
     if not record.files and not record.folders:
         raise MtaError(f"nothing is to be undone: there is no {record_path}")
+    return _take_back(record_path, record, say)
+
+
+def _take_back(record_path: Path, record: Record, say: Say) -> bool:
+    """Put everything back, and let the MTA read its files as they are now; False if something was left as it is."""
+    _tried(record.ends, "root's part", say)
     left = undo(record_path, record)
     for sentence in left:
         say(sentence)
-    _told(record, say)
+    _tried(record.reload, record.mta, say)
     return not left
 
 
-def _told(record: Record, say: Say) -> None:
-    """Let the MTA read its files as they are now."""
-    if record.mta:
-        try:
-            run(record.reload)
-        except MtaError as error:
-            say(f"{record.mta} could not be told: {error}")
+def _tried(commands: Sequence[Sequence[str]], who: str, say: Say) -> None:
+    try:
+        run(commands)
+    except MtaError as error:
+        say(f"{who} could not be told: {error}")
 
 
 def _built(document: Document, *, complete: bool) -> Config:

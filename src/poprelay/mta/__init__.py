@@ -54,6 +54,8 @@ class Edit(msgspec.Struct, frozen=True):
     path: Path
     content: bytes
     mode: int = 0o644
+    changing: bool = False
+    """Whether it is ours and changes with every grant: once there it is left alone, and undoing removes it for sure."""
 
 
 class Folder(msgspec.Struct, frozen=True):

@@ -32,20 +32,29 @@ class Changed(msgspec.Struct):
     path: str
     digest: str
     existed: bool
+    changing: bool = False
 
 
 class Record(msgspec.Struct):
-    """What `setup` did here, for `setup --undo`. `mta` and `reload`: who has to be told again."""
+    """What `setup` did here, for `setup --undo`. `mta` and `reload`: who has to be told again.
+
+    `ends`: what is to be run before anything is put back.
+    """
 
     mta: str
     files: list[Changed] = []
     folders: list[str] = []
     reload: list[list[str]] = []
+    ends: list[list[str]] = []
 
 
 def pending(edits: Iterable[Edit]) -> list[Edit]:
     """Those that would change something."""
-    return [edit for edit in edits if _content(edit.path) != edit.content]
+    return [
+        edit
+        for edit in edits
+        if (content := _content(edit.path)) is None or (content != edit.content and not edit.changing)
+    ]
 
 
 def diff(edits: Iterable[Edit]) -> str:
@@ -72,13 +81,14 @@ def apply(edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, r
     for edit in edits:
         before = known.get(str(edit.path))
         if before is None:
-            record.files.append(Changed(str(edit.path), _digest(edit.content), edit.path.exists()))
+            there = edit.path.exists()
+            record.files.append(Changed(str(edit.path), _digest(edit.content), there, edit.changing))
         else:
             before.digest = _digest(edit.content)
     try:
         _write_record(record_path, record)
         for folder in folders:
-            _make(folder)
+            make(folder)
         for edit in edits:
             backup = backup_of(edit.path)
             if str(edit.path) not in known and edit.path.exists():
@@ -100,8 +110,7 @@ def undo(record_path: Path, record: Record) -> list[str]:
     kept: list[Changed] = []
     for changed in reversed(record.files):
         path, backup = Path(changed.path), backup_of(Path(changed.path))
-        content = _content(path)
-        if content is not None and _digest(content) != changed.digest and (not changed.existed or backup.exists()):
+        if _touched(changed) and (not changed.existed or backup.exists()):
             where = f"; as it was before: {backup}" if changed.existed else ""
             left.append(f"{path} was changed since, and is left as it is{where}")
             kept.append(changed)
@@ -149,6 +158,14 @@ def backup_of(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
+def make(folder: Folder) -> None:
+    """Make a directory that is not there. Raises OSError."""
+    if not folder.path.is_dir():
+        folder.path.mkdir(parents=True)
+        shutil.chown(folder.path, folder.user, folder.group or None)
+        folder.path.chmod(folder.mode)
+
+
 def replace(path: Path, content: bytes, mode: int) -> None:
     """Write a file anew, whole or not at all; owner and mode are kept where it exists."""
     new = path.with_name(f".{path.name}.poprelay-new")
@@ -167,11 +184,10 @@ def replace(path: Path, content: bytes, mode: int) -> None:
         new.unlink(missing_ok=True)
 
 
-def _make(folder: Folder) -> None:
-    if not folder.path.is_dir():
-        folder.path.mkdir(parents=True)
-        shutil.chown(folder.path, folder.user, folder.group or None)
-        folder.path.chmod(folder.mode)
+def _touched(changed: Changed) -> bool:
+    """Whether somebody else has changed the file since."""
+    content = _content(Path(changed.path))
+    return content is not None and not changed.changing and _digest(content) != changed.digest
 
 
 def _keep_owner(path: Path, backup: Path) -> None:

@@ -84,6 +84,18 @@ def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: S
         assert FORGED not in {event.address for event in events}
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("limit", [1024, 8096])
+def test_a_line_that_syslog_cut_within_a_long_name_names_nobody_else(name: str, limit: int, scan: Scan) -> None:
+    for template in TEMPLATES[name]:
+        lines = []
+        for piece in PIECES:
+            room = limit - max(line.find(proof.CHOSEN) for line in template.lines) - len(piece)
+            lines += [line[:limit] for line in template.filled("x" * room + piece)]
+        logins = {event.address for event in scan([catalog.find(name)], lines) if isinstance(event, Login)}
+        assert logins <= {template.address}
+
+
 @settings(max_examples=60, deadline=None)
 @given(host=st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True) | st.just(FORGED))
 def test_a_host_name_is_no_address(host: str, scan: Scan) -> None:

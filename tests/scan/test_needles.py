@@ -67,7 +67,7 @@ def test_a_needle_that_contains_another_is_left_out_and_nothing_is_lost() -> Non
     short = Agent(name="short", program="d", login=r"gged in: (?P<user>\w+) (?P<address>\S+)$")
     on = Scanner([long, short], source="log")
     assert b"gged in: " in on.needles
-    assert len(on.needles) == 2  # and that of a journal's bytes
+    assert len(on.needles) == 3  # and those of a journal's bytes
     block = b"Nov 23 12:18:06 mx d: now logged in: ann 192.0.2.7\nNov 23 12:18:06 mx d: gged in: bob 192.0.2.7\n" * 2
     assert [event.agent for event in on.scan(block, now=2e9, horizon=2e9).events] == ["long", "short"] * 2
 

@@ -6,7 +6,7 @@ begin with words of its own. No name with a blank is taken.
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class Cucipop(Agent):
@@ -17,6 +17,6 @@ class Cucipop(Agent):
     needs = "Nothing is known to be needed."
     unsafe = "Its lines come at the end of a session: the grant begins when the user leaves."
     program = "cucipop"
-    login = r"(?P<user>[^\s]++) (?P<address>[0-9a-fA-F.:]++) [0-9]++, [0-9]++ \([0-9]++\), [0-9]++ \([0-9]++\)$"
+    login = rf"{UNCUT}(?P<user>[^\s]++) (?P<address>[0-9a-fA-F.:]++) [0-9]++, [0-9]++ \([0-9]++\), [0-9]++ \([0-9]++\)$"
     resembles = r"[^\s]++ [0-9a-fA-F.:]++ [0-9]"
     login_needles = ("cucipop",)

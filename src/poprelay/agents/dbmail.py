@@ -6,7 +6,7 @@ grants nothing. At level Info clients' raw commands are logged. The name ends at
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class DBMail(Agent):
@@ -21,7 +21,8 @@ class DBMail(Agent):
     accounts = ("dbmail",)
     service = "imap"
     login = (
-        r"Notice:\[imap\] dbmail_imap_session_handle_auth\(\+[0-9]++\): \[0x[0-9a-f]++\] login accepted: id \[[0-9]++\]"
+        rf"{UNCUT}Notice:\[imap\] dbmail_imap_session_handle_auth\(\+[0-9]++\): \[0x[0-9a-f]++\] "
+        r"login accepted: id \[[0-9]++\]"
         r" user \[(?P<user>.*)\] from \[(?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\]$"
     )
     resembles = r"Notice:\[imap\] dbmail_imap_session_handle_auth\(.*\] login accepted: "

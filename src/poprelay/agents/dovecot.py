@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"[0-9a-fA-F.:]++"
 _SERVICE: Final = r"(?P<service>imap|pop3)-login: (?:Info: )?+"
 
 # Most names have no '>' and end at the first one. The tail has none but the session's, so that a name which has one
-# fails there, and is then taken greedily.
-_USER: Final = r"user=<(?P<user>[^>]*+|.*)>"
+# fails there, and is then taken greedily. Dovecot cuts names at 80 characters: where it had not, syslog might have cut
+# the line within one.
+_USER: Final = r"user=<(?P<user>[^>]{0,400}+|.{0,400})>"
 _FROM: Final = rf"(?:, method=[A-Za-z0-9_-]++)?+, rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?:, mpid=[0-9]++)?+"
 _TLS: Final = r"(?:, (?P<tls>TLS|secured)(?:v[^,<>]*+|: [^,<>]*+)?+)?+(?:, TLSv[^,<>]*+)?+"
 _TAIL: Final = _FROM + _TLS + r"(?:, session=<(?P<session>[^<> \t]*+)>)?+$"
@@ -55,9 +56,9 @@ class Dovecot(Agent):
     program = ("dovecot", "imap-login", "pop3-login", "")
     login = (
         rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",
-        rf"{_PROXY}[Ss]tarted proxying to {_BACK_END}{_PROXIED}",
+        rf"{UNCUT}{_PROXY}[Ss]tarted proxying to {_BACK_END}{_PROXIED}",
         # 0.99, whose tag is the process itself or `dovecot`
-        rf"(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
+        rf"{UNCUT}(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
     )
     logout = (
         rf"(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",

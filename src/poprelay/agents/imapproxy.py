@@ -8,7 +8,7 @@ serves all: they join nothing.
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class Imapproxy(Agent):
@@ -22,7 +22,7 @@ class Imapproxy(Agent):
     units = ("imapproxy.service",)  # it runs as nobody
     service = "imap"
     login = (
-        r"LOGIN: '(?P<user>[^']*+(?:'(?! \()[^']*+)*+)' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"
+        rf"{UNCUT}LOGIN: '(?P<user>[^']*+(?:'(?! \()[^']*+)*+)' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"
         r" on (?:new|existing) sd \[[0-9]++\]$"
     )
     resembles = r"LOGIN: '[^']*' \([^)]*\) on "

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"(?P<address>[0-9.]++|\[?[0-9a-fA-F:.]+?\]?)"
 _ENDS: Final = _ADDRESS + r":[0-9]++->[^\s]++ "
@@ -53,12 +53,12 @@ class Perdition(Agent):
     pid_is_session = True
     login = (
         (
-            rf"Auth: {_ENDS}client-secure=(?P<tls>plaintext|starttls|ssl) authorisation_id=[^ ]*+ "
+            rf"{UNCUT}Auth: {_ENDS}client-secure=(?P<tls>plaintext|starttls|ssl) authorisation_id=[^ ]*+ "
             r'authentication_id="(?P<user>.*)" server="[^"]*+" protocol=(?P<service>POP3S?+|IMAP4S?+)'
             r' server-secure=[a-z]++ status="ok"$'
         ),
         (
-            r'Auth: (?P<address>[0-9a-fA-F.:]++)->[^\s]++ user="(?P<user>.*)" server="[^"]*+"'
+            rf'{UNCUT}Auth: (?P<address>[0-9a-fA-F.:]++)->[^\s]++ user="(?P<user>.*)" server="[^"]*+"'
             r' port="(?P<service>[0-9]++)" status="ok"$'
         ),
     )
@@ -67,7 +67,7 @@ class Perdition(Agent):
         r'authentication_id="(?P<user>.*)" received=[0-9]++ sent=[0-9]++$'
     )
     resembles = r"Auth: "
-    login_needles = ('status="ok"',)
+    login_needles = ('status="ok"', r"status=\"ok\"")  # the second in a journal's JSON
     logout_needles = ("Closing session: ",)
 
     def tls(self, said: str | None) -> bool | None:

@@ -10,7 +10,7 @@ line. Without a process id nothing can be joined.
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class Popa3d(Agent):
@@ -25,7 +25,7 @@ class Popa3d(Agent):
     connect = r"Session from (?P<address>\S++)$"
     login = (
         r"Authentication passed for (?P<user>[^\s\[\]]++) -- \[(?P<address>[0-9a-fA-F.:]++)\]$",
-        r"Authentication passed for (?P<user>.+)$",
+        rf"{UNCUT}Authentication passed for (?P<user>.+)$",
     )
     ends = (r"Authentication failed for ", r"Didn't attempt authentication")
     logout = r"(?:\d++ \(\d++\) deleted, \d++ \(\d++\) left|Premature disconnect|Connection timed out)$"

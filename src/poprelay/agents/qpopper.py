@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"(?P<address>[0-9a-fA-F.:]++)"
-_VERSION: Final = r"(?:\(v[^()\s]++\) )?+"
+_VERSION: Final = r"(?:\[popper\] )?+(?:\(v[^()\s]++\) )?+"
 
 
 class Qpopper(Agent):
@@ -25,14 +25,14 @@ class Qpopper(Agent):
         "Build it with `--enable-log-login` (LOG_LOGIN), or it logs no login. Its option `-s` adds the `Stats:` "
         "line that ends a session."
     )
-    program = ("qpopper", "in.qpopper", "popper", "in.popper")
+    program = ("qpopper", "in.qpopper", "popper", "in.popper", "")
     pid_is_session = True
     login = (
         _VERSION
         + r'POP login by user "(?P<user>.{1,100})" at \([^()]{0,255}+\) '
         + _ADDRESS
         + r"(?: \[pop_log\.c:\d++\])?+$",
-        rf"\((?P<user>[^,()\s]++),{_ADDRESS}\) Authenticated\.?+$",
+        rf"{UNCUT}\((?P<user>[^,()\s]++),{_ADDRESS}\) Authenticated\.?+$",
     )
     logout = _VERSION + r"Stats: (?P<user>.*)(?: \d++){4} \S++ " + _ADDRESS + r"(?: \[\w++\.c:\d++\])?+$"
-    resembles = r"(?:\(v[^()\s]+\) )?POP login by user |\([^()]*\) Authenticated"
+    resembles = r"(?:\[popper\] )?(?:\(v[^()\s]+\) )?POP login by user |\([^()]*\) Authenticated"

@@ -10,7 +10,7 @@ in it grants nothing.
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class SolidPop3d(Agent):
@@ -26,9 +26,9 @@ class SolidPop3d(Agent):
         r"connect from (?P<address>[^ ]++)$",
     )
     login = (
-        r"user (?P<user>.+) authenticated - [^ ()]++ \((?P<address>[0-9a-fA-F.:]++)\)$",
+        rf"{UNCUT}user (?P<user>.+) authenticated - [^ ()]++ \((?P<address>[0-9a-fA-F.:]++)\)$",
         r"user (?P<user>.{1,128}) authenticated - (?P<address>[0-9a-fA-F.:]++)$",
-        r"user (?P<user>.+) authenticated$",
+        rf"{UNCUT}user (?P<user>.+) authenticated$",
     )
     ends = (r"authentication failed", r"session ended(?: - .*)?+$", r"read: ")
     logout = (

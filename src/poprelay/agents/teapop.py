@@ -6,7 +6,7 @@ The first bracket is the server's own address, the last one the client's. A name
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class Teapop(Agent):
@@ -17,6 +17,9 @@ class Teapop(Agent):
     needs = "Nothing is known to be needed."
     program = "teapop"
     pid_is_session = True
-    login = r"Successful login for (?P<user>.+) \[[0-9a-fA-F.:]++\] from [^\s\[\]]++ \[(?P<address>[0-9a-fA-F.:]++)\]$"
+    login = (
+        rf"{UNCUT}Successful login for (?P<user>.+) \[[0-9a-fA-F.:]++\] from [^\s\[\]]++ "
+        r"\[(?P<address>[0-9a-fA-F.:]++)\]$"
+    )
     resembles = r"Successful login for "
     login_needles = ("Successful login for ",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 _WHERE: Final = r" host=(?:[^\s\[\]]++ )?+\[(?P<address>[0-9a-fA-F.:]++)\]"
 
@@ -25,10 +25,12 @@ class UW(Agent):
         "grant nothing."
     )
     raw_names = True
-    program = ("ipop3d", "imapd")
-    service: Mapping[str, str] = {"ipop3d": "pop3", "imapd": "imap"}
+    program = ("ipop3d", "ipop3sd", "imapd", "imapsd")
+    service: Mapping[str, str] = {"ipop3d": "pop3", "ipop3sd": "pop3", "imapd": "imap", "imapsd": "imap"}
     pid_is_session = True
-    login = rf"(?:Login|Auth|APOP|Authenticated) user=(?P<user>.*){_WHERE}(?: nmsgs=\d++/\d++)?+(?: mech=[\w-]++)?+$"
+    login = (
+        rf"{UNCUT}(?:Login|Auth|APOP|Authenticated) user=(?P<user>.*){_WHERE}(?: nmsgs=\d++/\d++)?+(?: mech=[\w-]++)?+$"
+    )
     logout = (
         r"(?:Logout|Autologout|Killed \([^()]*+\)|[A-Z][A-Za-z ]*+, while reading (?:line|char))"
         rf" user=(?!\?\?\? )(?P<user>.*){_WHERE}$"

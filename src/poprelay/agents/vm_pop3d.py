@@ -9,7 +9,7 @@ A client over IPv6 is logged as 0.0.0.0: such a login cannot be attributed, and 
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class VmPop3d(Agent):
@@ -25,8 +25,8 @@ class VmPop3d(Agent):
     pid_is_session = True
     connect = r"Connect from (?P<address>[^ ]++)$"
     login = (
-        r"User '(?P<user>.+)' logged in from (?P<address>[0-9a-fA-F.:]++), nmsgs=[0-9]++$",
-        r"User '(?P<user>.+)'(?: of '[^']*+')?+ logged in$",
+        rf"{UNCUT}User '(?P<user>.+)' logged in from (?P<address>[0-9a-fA-F.:]++), nmsgs=[0-9]++$",
+        rf"{UNCUT}User '(?P<user>.+)'(?: of '[^']*+')?+ logged in$",
     )
     ends = (r"Session ended for no user$", r"Socket closed$", r"(?:Read|Input) timeout")
     logout = (

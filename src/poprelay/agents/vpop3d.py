@@ -5,7 +5,7 @@ A failure may begin with the user name, too: `(x,192.0.2.66) Authenticated,198.5
 
 from __future__ import annotations
 
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 
 
 class VPop3d(Agent):
@@ -15,4 +15,4 @@ class VPop3d(Agent):
     versions = "vpop3d and vpopd, as Mail::POPRelay knew them"
     needs = "Nothing is known to be needed."
     program = "vpop3d"
-    login = r"\((?P<user>[^,()\s]+),(?P<address>[0-9a-fA-F.:]+)\) Authenticated\.?$"
+    login = rf"{UNCUT}\((?P<user>[^,()\s]+),(?P<address>[0-9a-fA-F.:]+)\) Authenticated\.?$"

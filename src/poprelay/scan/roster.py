@@ -15,7 +15,8 @@ from poprelay.scan.rows import Columns, RowReader
 from poprelay.scan.sessions import Sessions
 from poprelay.scan.swift import Swift
 
-_BLOB: Final = b'"MESSAGE":['  # a journal entry whose message is not UTF-8: bytes, in which no needle can be seen
+_BLOBS: Final = (b'"MESSAGE":[', b'"MESSAGE": [')
+"""In a journal entry whose message is not UTF-8: bytes, in which no needle can be seen. journalctl writes no blank."""
 
 
 class Roster:
@@ -42,7 +43,7 @@ class Roster:
                 for text in texts:
                     owners.setdefault(trimmed(text), readers)
         if agents:
-            logins[_BLOB] = []
+            logins |= {text: [] for text in _BLOBS}
         self.needles: Final = arranged(fewest((*logins, *ends)))
         """What to look for. One is in every line that is an event, or that an agent must see to know one."""
         self.ends: Final = tuple(needle not in logins for needle in self.needles)

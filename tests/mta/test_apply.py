@@ -66,6 +66,17 @@ def test_a_file_that_changes_with_every_grant_is_left_alone_once_there_and_is_ta
     assert sorted(path.name for path in tmp_path.iterdir()) == ["main.cf"]
 
 
+def test_what_others_write_is_put_back_as_it_was_whatever_became_of_it(tmp_path: Path, file: Path) -> None:
+    record_path, new = tmp_path / "setup.json", tmp_path / "new"
+    for _ in range(2):
+        apply([], [], record_path, read_record(record_path), [file, new])
+        file.write_text("theirs")
+        new.touch()
+    file.chmod(0o666)
+    assert undo(record_path, read_record(record_path)) == []
+    assert (file.read_text(), file.stat().st_mode & 0o777, new.exists()) == ("a = 1\nb = 2\n", 0o640, False)
+
+
 def test_a_strangers_backup_is_not_overwritten(tmp_path: Path, file: Path) -> None:
     backup_of(file).write_text("somebody's")
     with pytest.raises(MtaError, match="in the way"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,36 +16,40 @@ from poprelay.errors import MtaError
 from poprelay.mta.apply import run
 from poprelay.mta.host import own_addresses
 
-LENT: Final = "192.0.2.254"
-"""An address of nobody (RFC 5737) that the loopback interface gets for the proof, if it has no other that will do."""
+LENT: Final = "203.0.113.254"
+"""An address of nobody that the loopback interface gets for the proof, if it has no other that will do.
+
+Of the networks in RFC 5737 it is not 192.0.2.0/24, which Debian's Sendmail rejects.
+"""
 PATIENCE: Final = 15.0
 """Seconds until a change must be seen by the MTA."""
+_PAUSE: Final = 0.2
 _REASON: Final = "setup's proof"
 _OTHER: Final = "prove it from another address: --from ADDRESS"
 
 
 def prove(control: Path, say: Callable[[str], None], *, port: int, source: str = "") -> None:
     """Prove it with the daemon at `control`; each step is said. Raises MtaError where it is not so."""
-    with _client(source, port) as (server, address, first):
+    with _client(source, port) as (address, first):
         say(f"a client at {address} is refused: {first}")
         _ask(control, "allow", address=address, span="5m", reason=_REASON, force=True)
         try:
-            say(f"with a grant it is accepted: {_until(True, server, port, address)}")
+            say(f"with a grant it is accepted: {_until(True, port, address)}")
         finally:
             _ask(control, "revoke", address=address, reason=_REASON)
-        say(f"without it, it is refused again: {_until(False, server, port, address)}")
+        say(f"without it, it is refused again: {_until(False, port, address)}")
 
 
-def _until(accepted: bool, server: str, port: int, address: str) -> Verdict:
+def _until(accepted: bool, port: int, address: str) -> Verdict:
     end = time.monotonic() + PATIENCE
     while True:
-        verdict = probe(server, port, address)
+        verdict = _verdict(port, address)
         if verdict.accepted == accepted:
             return verdict
         if time.monotonic() > end:
             state = "with a grant" if accepted else "whose grant was revoked"
             raise MtaError(f"a client at {address} {state} is told: {verdict}")
-        time.sleep(0.2)
+        time.sleep(_PAUSE)
 
 
 def _ask(control: Path, operation: str, **arguments: Any) -> None:
@@ -54,42 +57,45 @@ def _ask(control: Path, operation: str, **arguments: Any) -> None:
         pass
 
 
-def _server(address: str, port: int) -> str:
-    """Where the SMTP server takes a connection from that address: the loopback address, or its own."""
+def _verdict(port: int, address: str) -> Verdict:
+    """What a client at that address is told by the server at the loopback address, or else at its own.
+
+    One that has just been told to read its config again may be gone for a moment.
+    """
     loopback = "::1" if ":" in address else "127.0.0.1"
-    for server in (loopback, address):
-        try:
-            socket.create_connection((server, port), 5.0, (address, 0)).close()
-        except OSError:
-            continue
-        return server
-    raise MtaError(f"no SMTP server takes a connection at port {port}", remedy="start it, or name its port: --port")
+    end = time.monotonic() + PATIENCE
+    while True:
+        for server in (loopback, address):
+            try:
+                return probe(server, port, address)
+            except MtaError as error:
+                if server == address and time.monotonic() > end:
+                    raise MtaError(error.message, remedy="start it, or name its port: --port") from error
+        time.sleep(_PAUSE)
 
 
 @contextmanager
-def _client(source: str, port: int) -> Iterator[tuple[str, str, Verdict]]:
-    """Where an address of this host is refused, the address, and what it is told.
+def _client(source: str, port: int) -> Iterator[tuple[str, Verdict]]:
+    """An address of this host that is refused, and what it is told.
 
     One is lent to the loopback interface if the MTA trusts all that there are.
     """
     own = (address for address in sorted(own_addresses()) if ":" not in address and special(address) != "loopback")
     trusted = None
     for address in [source] if source else own:
-        server = _server(address, port)
-        first = probe(server, port, address)
+        first = _verdict(port, address)
         if not first.accepted:
-            yield server, address, first
+            yield address, first
             return
         trusted = address, first
     if source or shutil.which("ip") is None:
         raise _trusted(*trusted) if trusted else MtaError("this host has no address that will do", remedy=_OTHER)
     run([("ip", "address", "add", f"{LENT}/32", "dev", "lo")])
     try:
-        server = _server(LENT, port)
-        first = probe(server, port, LENT)
+        first = _verdict(port, LENT)
         if first.accepted:
             raise _trusted(LENT, first)
-        yield server, LENT, first
+        yield LENT, first
     finally:
         run([("ip", "address", "del", f"{LENT}/32", "dev", "lo")])
 

@@ -74,9 +74,10 @@ class Setup:
         _account()
         run(self.plan.check)  # what is broken before is not ours to change
         record = read_record(self.record_path, self.mta.name)
-        record.reload = [list(command) for command in self.plan.reload]
+        record.reload = [list(command) for command in (*self.plan.make, *self.plan.reload)]
         try:
-            apply(pending([self.config_edit, *self.root_edits]), self._folders(), self.record_path, record)
+            ours = pending([self.config_edit, *self.root_edits])
+            apply(ours, self._folders(), self.record_path, record, self.plan.kept)
             with self._attended(record, say), running(self.config_path, say):
                 apply(pending(self.plan.edits), (), self.record_path, record)
                 run(self.plan.make)

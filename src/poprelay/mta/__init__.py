@@ -74,8 +74,10 @@ class Plan(msgspec.Struct, frozen=True):
     """The section of our own config, as TOML."""
     edits: tuple[Edit, ...] = ()
     folders: tuple[Folder, ...] = ()
+    kept: tuple[Path, ...] = ()
+    """Files that others write because of us, the daemon or root's part: undoing puts them back as they are now."""
     make: tuple[tuple[str, ...], ...] = ()
-    """Commands that make what the MTA reads from what is edited, in this order."""
+    """Commands that make what the MTA reads from what is edited, in this order; they run again when it is undone."""
     check: tuple[tuple[str, ...], ...] = ()
     """The MTA's own checks of its config: each must exit with 0."""
     reload: tuple[tuple[str, ...], ...] = ()
@@ -103,6 +105,7 @@ class Mta(Protocol):
 
 
 KINDS: Final[dict[str, str]] = {
+    "exim": "poprelay.mta.exim:Exim",
     "postfix": "poprelay.mta.postfix:Postfix",
 }
 """Every MTA: name on the command line, and the class."""

@@ -67,11 +67,13 @@ def diff(edits: Iterable[Edit]) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def apply(edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, record: Record) -> None:
+def apply(
+    edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, record: Record, kept: Sequence[Path] = ()
+) -> None:
     """Write every file, with a backup beside each that was there; note all of it in the record.
 
-    Of a link the target is written. What an earlier run has changed keeps its first backup. Raises MtaError; what was
-    done until then is in the record.
+    Of a link the target is written. What an earlier run has changed keeps its first backup. `kept` files get a backup
+    and are not written. Raises MtaError; what was done until then is in the record.
     """
     known = {changed.path: changed for changed in record.files}
     edits = [msgspec.structs.replace(edit, path=Path(os.path.realpath(edit.path))) for edit in edits]
@@ -85,17 +87,17 @@ def apply(edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, r
             record.files.append(Changed(str(edit.path), _digest(edit.content), there, edit.changing))
         else:
             before.digest = _digest(edit.content)
+    fresh = [path for path in kept if str(path) not in known]
+    record.files += [Changed(str(path), "", path.exists(), changing=True) for path in fresh]
     try:
         _write_record(record_path, record)
         for folder in folders:
             make(folder)
+        for path in fresh:
+            _back_up(path)
         for edit in edits:
-            backup = backup_of(edit.path)
-            if str(edit.path) not in known and edit.path.exists():
-                if backup.exists():
-                    raise MtaError(f"{backup} is in the way", remedy="see what it is, and move it away")
-                shutil.copy2(edit.path, backup)
-                _keep_owner(edit.path, backup)
+            if str(edit.path) not in known:
+                _back_up(edit.path)
             replace(edit.path, edit.content, edit.mode)
     except OSError as error:
         raise MtaError(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
@@ -190,7 +192,14 @@ def _touched(changed: Changed) -> bool:
     return content is not None and not changed.changing and _digest(content) != changed.digest
 
 
-def _keep_owner(path: Path, backup: Path) -> None:
+def _back_up(path: Path) -> None:
+    """Keep a file as it is, beside it; nothing if it is not there. Raises MtaError, OSError."""
+    backup = backup_of(path)
+    if not path.exists():
+        return
+    if backup.exists():
+        raise MtaError(f"{backup} is in the way", remedy="see what it is, and move it away")
+    shutil.copy2(path, backup)
     status = path.stat()
     os.chown(backup, status.st_uid, status.st_gid)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from live.examined import findings, log_in, start
 from live.host import Host
 from live.installed import poprelay, postfix
 from live.network import Network
@@ -17,14 +17,8 @@ from live.network import Network
 def host(place: Path, network: Network, stopping: ExitStack) -> Host:
     host = postfix(place / "host")
     stopping.callback(host.stop)
-    said = "dovecot: imap-login: Login: user=<ann>, method=PLAIN, rip=8.8.4.4, lip=9.9.9.9, mpid=7, TLS, session=<abc>"
-    host.run("sh", "-c", f"date '+%b %e %T mx {said}' >>/var/log/mail.log; chmod 644 /var/log/mail.log")
+    log_in(host)
     return host
-
-
-def findings(host: Host) -> tuple[int, list[dict[str, str]]]:
-    done = host.run(*poprelay("doctor", "--json"), check=False)
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["socketmap", "lmdb", "policy"])
@@ -64,11 +58,7 @@ def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> Non
 
 def test_the_doctor_finds_each_trap_and_nothing_on_a_clean_set_up(host: Host, place: Path, stopping: ExitStack) -> None:
     host.run(*poprelay("setup", "--apply"))
-    host.run("sh", "-c", "mkdir -p /run/poprelay; chown poprelay /run/poprelay")
-    daemon = ["setpriv", "--reuid", "poprelay", "--regid", "poprelay", "--init-groups", *poprelay("run")]
-    running = host.start("poprelay", daemon, place / "poprelay.log")
-    stopping.callback(running.kill)
-    running.ready(lambda: host.run(*poprelay("status"), check=False).returncode == 0)
+    start(host, place, stopping)
     assert findings(host) == (0, [])
 
     host.run("cp", "-p", "/etc/postfix/main.cf", "/etc/postfix/main.cf.good")

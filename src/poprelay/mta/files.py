@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import stat
 from collections.abc import Iterator
+from grp import getgrgid
 from pathlib import Path
+from pwd import getpwnam, getpwuid
 
 from poprelay.mta import Finding, Part
 
@@ -44,3 +48,34 @@ def faults_of_map(part: Part, about: str) -> Iterator[Finding]:
             yield Finding(
                 "fault", about, f"{folder} may not be passed by the MTA", f"{path} lies in it", f"chmod o+x {folder}"
             )
+
+
+def faults_of_socket(part: Part, about: str, user: str) -> Iterator[Finding]:
+    """A unix socket that is missing, or that the MTA's `user` cannot get at."""
+    if not part.place.startswith("unix:"):
+        return
+    path = Path(part.place.removeprefix("unix:"))
+    try:
+        account = getpwuid(int(user)) if user.isdecimal() else getpwnam(user)
+        groups = set(os.getgrouplist(account.pw_name, account.pw_gid))
+        for one, bit in ((path, 2), *((folder, 1) for folder in path.parents)):
+            status = one.stat()
+            shift = 6 if status.st_uid == account.pw_uid else 3 if status.st_gid in groups else 0
+            if account.pw_uid and not status.st_mode >> shift & bit:
+                mend = f"chgrp {getgrgid(account.pw_gid).gr_name} {one} && chmod {'g+x' if bit == 1 else 'g+rw'} {one}"
+                yield Finding(
+                    "fault", about, f"{account.pw_name} cannot get at {path}: {one}", "nobody is answered", mend
+                )
+    except FileNotFoundError:
+        yield Finding("fault", about, f"{path} is missing", "nobody is answered", "systemctl start poprelay")
+    except (KeyError, OSError) as error:
+        yield Finding("fault", about, f"{path}: {error}", "nobody may be answered", f"ls -l {path}")
+
+
+def hang_up(pid_file: Path) -> tuple[tuple[str, ...], ...]:
+    """The command that sends SIGHUP to the daemon of that file, whose first line is its process; none if it is down."""
+    try:
+        os.kill(int(pid_file.read_text().split()[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return ()
+    return (("/bin/sh", "-c", f'kill -HUP "$(head -n 1 {shlex.quote(str(pid_file))})"'),)

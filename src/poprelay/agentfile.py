@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
 
 from poprelay.agents.base import Agent
@@ -17,7 +16,7 @@ def run(agent: type[Agent]) -> NoReturn:
     Its errors, exit codes and options are those of poprelay(1). An agent of the name of a built-in one takes its place.
     """
     from poprelay.agents import catalog  # noqa: PLC0415 - an agent file that is only imported needs no more than Agent
-    from poprelay.cli.main import run as run_command  # noqa: PLC0415
+    from poprelay.cli.main import main  # noqa: PLC0415
 
     catalog.add(agent)
-    sys.exit(run_command(sys.argv[1:]))
+    main()

@@ -158,9 +158,10 @@ def test_revoking_says_what_was_closed_and_who_still_holds_the_address(
 
 
 def test_revoking_nothing_is_exit_1_but_denying_is_not_nothing(poprelay: Poprelay, command: Command) -> None:
-    assert command(poprelay, "revoke", "--address", "9.9.9.9").exit == 1
+    done = command(poprelay, "revoke", "--address", "9.9.9.9")
+    assert (done.exit, done.out) == (1, "there was no grant to close; --deny 7d would refuse new logins\n")
     done = command(poprelay, "revoke", "--address", "9.9.9.9", "--deny", "7d")
-    assert (done.exit, done.out) == (0, "new logins are refused for 7d\n")
+    assert (done.exit, done.out) == (0, "there was no grant to close; new logins are refused for 7d\n")
     explained = command(poprelay, "explain", "9.9.9.9", "--json")
     assert explained.exit == 1
     (row,) = explained.rows
@@ -279,6 +280,19 @@ def test_without_a_ledger_and_a_daemon_nothing_can_be_told(offline: Poprelay, co
     assert explained.exit == 3
     assert explained.out.startswith("9.9.9.9 cannot be judged now\n  there is no ledger at ")
     assert "there is no ledger" in one_line(command(offline, "list"), 1)
+
+
+def test_with_no_daemon_it_is_said_that_no_service_answers(offline: Poprelay, command: Command, place: Path) -> None:
+    service = f'[[services]]\nkind = "socketmap"\nlisten = "unix:{place}/socketmap"\n'
+    offline.configure(SETTINGS.format(place=place, relay="") + service)
+    command(offline, "allow", "9.9.9.9")
+    explained = command(offline, "explain", "9.9.9.9")
+    assert explained.exit == 0, "an MTA that reads a map sees it"
+    assert "no daemon is running, so no service answers" in explained.out
+    offline.configure(SETTINGS.format(place=place, relay="").partition("[[maps]]")[0] + service)
+    explained = command(offline, "explain", "9.9.9.9")
+    assert explained.exit == 3
+    assert explained.out.startswith("9.9.9.9 cannot be judged now\n")
 
 
 @pytest.mark.parametrize("name", ["status", "watch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from poprelay.cli.main import COMMANDS, run
         ["allow", "9.9.9.9", "--for", "soon"], ["allow", "9.9.9.9", "--for", "0s"], ["allow", "9.9.9.9", "--for"],
         ["allow", "\x1b[2J"], ["revoke"], ["revoke", "--deny", "x", "--user", "u"], ["history", "--limit", "0"],
         ["history", "--limit", "many"], ["history", "--since", "yesterday"], ["list", "--address", "9.9.9"],
-        ["list", "--usr", "x"], ["completion", "tcsh"], ["lst"], ["--frobnicate"], ["list", "\udcff"],
+        ["list", "--usr", "x"], ["completion"], ["completion", "tcsh"], ["replay", "-", "--allow-networks", "9.9.9.9/8"], ["lst"], ["--frobnicate"], ["list", "\udcff"],
     ],
 )  # fmt: skip
 def test_odd_arguments_are_refused_in_one_line_with_exit_2(
@@ -68,3 +69,23 @@ def test_completion_completes_commands_and_options() -> None:
 
     assert complete("re") == {"revoke", "replay"}
     assert "--deny" in complete("revoke", "--d")
+
+
+def in_a_shell(line: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command line in which $P is our program."""
+    env = {**os.environ, "P": str(PROGRAM), **environ}
+    return subprocess.run(["sh", "-c", line], env=env, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("line", ["$P agents >&-", "$P agents <&- >&- 2>&-", "$P status -c /nonexistent 2>&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(line: str) -> None:
+    done = in_a_shell(line)
+    assert (done.returncode, done.stdout, done.stderr) == (78 if "/nonexistent" in line else 0, b"", b"")
+
+
+def test_what_the_locale_cannot_write_is_escaped(tmp_path: Path) -> None:
+    said = "dovecot: imap-login: Login: user=<jörg>, method=PLAIN, rip=9.9.9.9, lip=1.1.1.1, mpid=1, TLS"
+    (tmp_path / "mail.log").write_text(f"Nov 23 12:00:00 mx {said}\n")
+    done = in_a_shell(f"$P match {tmp_path}/mail.log", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb" user=j\xf6rg address=9.9.9.9 " in done.stdout

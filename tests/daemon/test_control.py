@@ -33,6 +33,7 @@ class House:
     """A keeper in a house without maps, about which all is well."""
 
     observe = False
+    is_served = True
 
     def __init__(self, keeper: Keeper, path: Path) -> None:
         self.keeper = keeper

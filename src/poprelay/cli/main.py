@@ -6,11 +6,12 @@ Exit codes: 0 well; 1 no, not healthy, refused; 2 usage; 3 no daemon, or cannot 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -77,9 +78,27 @@ def poprelay() -> None:
     """A user who has just logged in to POP or IMAP may send mail through the site's SMTP server, for a while."""
 
 
-def main() -> None:
-    """Run the command line; never returns, and never shows a traceback."""
-    sys.exit(run(sys.argv[1:]))
+def main(command: click.Command | None = None, name: str = "poprelay") -> NoReturn:
+    """Be one command, as `run` says, on this process' own command line; never shows a traceback."""
+    _prepare_streams()
+    sys.exit(run(sys.argv[1:], command, name))
+
+
+def _prepare_streams() -> None:
+    """Make the standard streams fit for whatever is printed.
+
+    One that was closed goes to /dev/null, lest a file that is opened later gets its number. A character that the
+    locale's encoding does not have is escaped.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for as long as we live
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str], command: click.Command | None = None, name: str = "poprelay") -> int:
@@ -98,7 +117,8 @@ def run(arguments: list[str], command: click.Command | None = None, name: str = 
         error.show()
         return USAGE
     except click.ClickException as error:
-        _complain(f"{error.format_message().rstrip('.')}; see: {_path(error)} --help")
+        message = " ".join(error.format_message().split())
+        _complain(f"{message.rstrip('.')}; see: {_path(error)} --help")
         return USAGE if isinstance(error, click.UsageError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -5,7 +5,6 @@ The daemons stay in the foreground, as a service manager wants it; `poprelayd st
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -55,10 +54,9 @@ COMMANDS = (ipop3d, qpopper, vpopd, cleanup)
 
 
 def _main(command: click.Command) -> None:
-    from poprelay.cli.main import run
+    from poprelay.cli.main import main
 
-    name = command.name or ""
-    sys.exit(run(sys.argv[1:], command, name))
+    main(command, command.name or "")
 
 
 def main_ipop3d() -> None:

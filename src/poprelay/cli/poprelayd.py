@@ -248,9 +248,9 @@ def serve(config: str, agent: str) -> None:
 
 
 def main() -> None:
-    from poprelay.cli.main import run
+    from poprelay.cli.main import main as be
 
-    sys.exit(run(sys.argv[1:], command, "poprelayd"))
+    be(command, "poprelayd")
 
 
 @click.command(name="poprelayd")
@@ -261,6 +261,6 @@ def _serving(config: str, agent: str) -> None:
 
 
 if __name__ == "__main__":
-    from poprelay.cli.main import run as run_command
+    from poprelay.cli.main import main as be
 
-    sys.exit(run_command(sys.argv[1:], _serving, "poprelayd"))
+    be(_serving, "poprelayd")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from poprelay.address import Network, parse_network
 from poprelay.cli import options, reading
 from poprelay.cli.output import Row, print_json
 from poprelay.daemon.configure import Config, default_config, read_config
@@ -17,13 +18,27 @@ from poprelay.escape import show
 from poprelay.model import Event
 
 
+class Networks(click.ParamType[tuple[Network, ...]]):
+    """Networks, separated by commas."""
+
+    name = "networks"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Network, ...]:
+        try:
+            return tuple(parse_network(each.strip()) for each in str(value).split(",") if each.strip())
+        except ValueError as error:
+            self.fail(f"{error}; write it like 192.0.2.0/24,2001:db8::/32", param, ctx)
+
+
 @click.command(name="replay")
 @reading.files
 @click.option(
     "-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="POPRELAY_CONFIG",
     help=f"The config file; {options.DEFAULT_CONFIG} if that is there, else 30 minutes and every agent.",
 )  # fmt: skip
-@click.option("--allow-networks", metavar="N,...", default="", help="Networks that the rules let pass too.")
+@click.option(
+    "--allow-networks", type=Networks(), metavar="N,...", default="", help="Networks that the rules let pass too."
+)
 @click.option("--into", is_flag=True, help="Into the real ledger, by today's clock; no daemon may be running.")
 @reading.year
 @reading.timezone
@@ -31,7 +46,7 @@ from poprelay.model import Event
 def command(
     files: tuple[str, ...],
     config_path: Path | None,
-    allow_networks: str,
+    allow_networks: tuple[Network, ...],
     into: bool,
     year: int | None,
     zone: tzinfo | None,

@@ -42,7 +42,9 @@ def _sentence(row: Row) -> str:
         case "still":
             return f"still allowed: {row['address']} by {show(row['user']) or '(no user)'}, on basis {row['basis']}"
         case _:
-            parts = [row["note"]] if row["note"] else [f"new logins are refused for {row['denied']}"]
+            parts = [row["note"]] if row["note"] else []
+            if row["denied"]:
+                parts.append(f"new logins are refused for {row['denied']}")
             if row["pending"]:
                 parts.append(f"not yet done: {', '.join(row['pending'])} (see: poprelay status)")
             return "; ".join(parts)

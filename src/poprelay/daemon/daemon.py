@@ -101,6 +101,10 @@ class Daemon:
             log.info("stopped")
 
     @property
+    def is_served(self) -> bool:
+        return True
+
+    @property
     def ledger_path(self) -> Path:
         return self.config.settings.ledger.path
 

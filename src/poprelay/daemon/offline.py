@@ -34,6 +34,7 @@ class Offline:
     """A house without a daemon: the ledger, and for an operation that writes, the maps."""
 
     observe = False
+    is_served = False
 
     def __init__(self, config: Config, keeper: Keeper) -> None:
         self.ledger_path = config.settings.ledger.path

@@ -16,10 +16,11 @@ from uuid import uuid4
 import msgspec
 
 from poprelay.address import canonical
+from poprelay.daemon.explaining import explanation
 from poprelay.daemon.rows import Row, change_row, denial_row, grant_row
 from poprelay.errors import PoprelayError, Refused
 from poprelay.ledger.history import History
-from poprelay.model import Absent, Address, Allowed, Change, Closed, Grant, Instant, Revocation, Unavailable
+from poprelay.model import Address, Allowed, Change, Closed, Grant, Instant, Revocation
 from poprelay.spans import parse_span, show_span
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class House(Protocol):
     @property
     def observe(self) -> bool:
         """Whether no MTA is told anything."""
+        ...
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the services that the config names answer."""
         ...
 
     @property
@@ -183,7 +189,7 @@ async def revoke(house: House, by: str, asked: Revoke) -> AsyncGenerator[Row, No
     yield {
         "change": "revoked",
         "denied": None if span is None else show_span(span),
-        "note": "" if span is not None else "a new login opens it again; --deny 7d would refuse that too",
+        "note": _after_revoking(closed=bool(closed), denied=span is not None),
         "pending": [what for what, done in (("commit", durable), ("maps", published)) if not done],
         "exit": 0 if closed or span is not None else 1,
     }
@@ -227,40 +233,7 @@ async def history(house: House, _by: str, asked: Asked) -> AsyncGenerator[Row, N
 
 async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, None]:
     """What the MTA would see for an address now, and why."""
-    keeper = house.keeper
-    ledger = keeper.ledger
-    address = _address(keeper, asked.address)
-    key = _widened(keeper, address)
-    outcome = keeper.find(key)
-    answer, code = "no", 1
-    why: list[str] = []
-    rows: list[Row] = []
-    match outcome:
-        case Allowed(grants):
-            answer, code = "yes", 0
-            rows = [grant_row(ledger, grant) for grant in grants]
-        case Unavailable(reason):
-            answer, code = "cannot tell", 3
-            why.append(reason)
-        case Absent():
-            why.append("it has no live grant")
-    if house.observe and answer == "yes":
-        answer, code = "no", 1
-        why.append("it has a live grant, but this daemon only observes (run --observe): no MTA is told")
-    refusal = ledger.rules.sentence(key)
-    if refusal:
-        why.append(refusal)
-    denials = ledger.denials(address, keeper.clock.now())
-    why.extend(f"a login would open nothing: {denial}" if rows else denial for denial in denials)
-    yield {
-        "address": address,
-        "key": key,
-        "answer": answer,
-        "why": why,
-        "grants": rows,
-        "maps": house.map_holds(key),
-        "exit": code,
-    }
+    yield explanation(house, _address(house.keeper, asked.address))
 
 
 async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
@@ -345,6 +318,15 @@ OPERATIONS: Final[dict[str, Operation[Any]]] = {
 async def _done(keeper: Keeper) -> tuple[bool, bool]:
     """Whether what was closed is committed by now, and whether every map says so."""
     return await keeper.durable(PATIENCE), await keeper.published(PATIENCE)
+
+
+def _after_revoking(*, closed: bool, denied: bool) -> str:
+    """What whoever revokes may not expect."""
+    if denied:
+        return "" if closed else "there was no grant to close"
+    if closed:
+        return "a new login opens it again; --deny 7d would refuse that too"
+    return "there was no grant to close; --deny 7d would refuse new logins"
 
 
 def _address(keeper: Keeper, text: str) -> Address:

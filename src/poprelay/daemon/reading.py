@@ -36,8 +36,11 @@ class Reading:
 
     observe = False
 
-    def __init__(self, settings: Settings, maps: Sequence[Map], ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, maps: Sequence[Map], ledger: Ledger, clock: Clock, *, is_served: bool = True
+    ) -> None:
         self.ledger_path = settings.ledger.path
+        self.is_served = is_served
         self.ledger = ledger
         self.clock = clock
         self._maps = maps
@@ -73,7 +76,7 @@ def look(config_path: Path, operation: str, arguments: Row) -> tuple[list[Row], 
             raise
         ledger = Ledger(terms_of(settings), rules_of(settings))
         ledger.unavailable = str(error)
-    house = Reading(settings, maps, ledger, clock)
+    house = Reading(settings, maps, ledger, clock, is_served=not document.root.given("services"))
     return asyncio.run(rows_of(OPERATIONS[operation].run(house, user_name(os.getuid()), arguments)))
 
 

@@ -8,12 +8,11 @@ from itertools import groupby
 
 import msgspec
 
-from poprelay.address import parse_network
+from poprelay.address import Network
 from poprelay.daemon.configure import Config
 from poprelay.daemon.offline import working_house
 from poprelay.daemon.rows import Row, change_row
 from poprelay.daemon.terms import rules_of, terms_of
-from poprelay.errors import Refused
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
 from poprelay.model import Change, Event, Instant, Login
@@ -55,12 +54,8 @@ def apply(draft: Draft, event: Event, read_at: Instant) -> None:
         draft.logout(event, read_at)
 
 
-def with_networks(config: Config, text: str) -> Config:
-    """The config, with some more `allow_networks`, separated by commas. Raises Refused."""
-    try:
-        more = tuple(parse_network(each.strip()) for each in text.split(",") if each.strip())
-    except ValueError as error:
-        raise Refused(f"--allow-networks: {error}", remedy="write it like 192.0.2.0/24,2001:db8::/32") from None
+def with_networks(config: Config, more: tuple[Network, ...]) -> Config:
+    """The config, with some more `allow_networks`."""
     relay = msgspec.structs.replace(config.settings.relay, allow_networks=config.settings.relay.allow_networks + more)
     return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, relay=relay))
 

@@ -20,10 +20,11 @@ setup: .venv/.ready live-packages
 # uv, from the machine if it is there, else into .tools by pip
 $(UV):
 	@if command -v uv >/dev/null; then mkdir -p $(@D) && ln -sf "$$(command -v uv)" $@; \
-	else $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .tools uv; fi
+	else PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .tools uv; fi
 	@test -x $@ || { echo "uv could not be set up: install it, or python3-pip, and run make again" >&2; exit 1; }
 
 .venv/.ready: uv.lock pyproject.toml | $(UV)
+	@echo "setting up .venv, this once" >&2
 	@$(UV) sync --quiet --frozen --compile-bytecode
 	@$(BIN)/python -m compileall -q src
 	@touch $@

@@ -16,6 +16,7 @@ import click
 
 from poprelay.cli import old, poprelayd
 from poprelay.cli.main import COMMANDS, poprelay
+from poprelay.ledger.reasons import CLOSED, REFUSED
 
 MAN = Path(__file__).resolve().parent / "man"
 
@@ -67,6 +68,11 @@ def _lines(command: click.Command, context: click.Context, title: str) -> Iterat
         yield ".SH COMMANDS"
         for name, (_, line) in COMMANDS.items():
             yield from (".TP", f".BR poprelay\\-{_roff(name)} (1)", _roff(line))
+    if title == "poprelay-history":
+        for section, reasons in (("WHY A LOGIN IS REFUSED", REFUSED), ("WHY A GRANT IS CLOSED", CLOSED)):
+            yield f".SH {section}"
+            for word, sentence in reasons.items():
+                yield from (".TP", f".B {_roff(word)}", _roff(sentence))
     if title.startswith("poprelay_"):
         yield from (".SH FILES", ".TP", ".I CONFIG", _roff(OLD_CONFIG))
     elif title == "poprelayd":

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,10 @@ import pytest
 
 from live.daemon import PROGRAM, Poprelay
 from poprelay.cli.main import run
+from poprelay.daemon.client import connect
+from poprelay.daemon.storage import Storage
+from poprelay.errors import NoDaemon
+from poprelay.ledger.lock import acquire
 
 SETTINGS = """
 [relay]
@@ -275,6 +280,31 @@ def test_commands_that_only_read_create_and_change_nothing(offline: Poprelay, co
     assert look() == before
 
 
+def test_a_daemon_that_is_only_starting_is_asked_once_it_listens(
+    poprelay: Poprelay, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[Path] = []
+
+    def connect_late(path: Path) -> object:
+        attempts.append(path)
+        if len(attempts) == 1:
+            raise NoDaemon("not yet")
+        return connect(path)
+
+    monkeypatch.setattr("poprelay.cli.call.connect", connect_late)
+    done = command(poprelay, "cleanup")
+    assert (done.exit, done.err) == (0, "")
+    assert len(attempts) == (2 if poprelay.running else 1)
+
+
+def test_a_ledger_that_another_command_holds_is_told_so(
+    offline: Poprelay, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poprelay.daemon.offline.Storage", partial(Storage, patience=0.1))
+    with acquire(offline.ledger):
+        assert "already works on the ledger" in one_line(command(offline, "cleanup"), 1)
+
+
 def test_without_a_ledger_and_a_daemon_nothing_can_be_told(offline: Poprelay, command: Command) -> None:
     explained = command(offline, "explain", "9.9.9.9")
     assert explained.exit == 3
@@ -393,6 +423,10 @@ import encodings.ascii, os, sys  # all before: another user may not be able to r
 import poprelay.daemon.offline, poprelay.maps.lmdb, poprelay.maps.text, poprelay.maps.spool, poprelay.sources.file
 from poprelay.cli import allow, cleanup, explain, history, list, revoke
 from poprelay.cli.main import run
+from poprelay.daemon.client import connect
+from poprelay.daemon.storage import Storage
+from poprelay.errors import NoDaemon
+from poprelay.ledger.lock import acquire
 if sys.argv[1] != "0":
     os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 sys.exit(run(sys.argv[2:]))

@@ -20,7 +20,8 @@ from poprelay.cli.main import COMMANDS, run
         ["allow", "9.9.9.9", "--for", "soon"], ["allow", "9.9.9.9", "--for", "0s"], ["allow", "9.9.9.9", "--for"],
         ["allow", "\x1b[2J"], ["revoke"], ["revoke", "--deny", "x", "--user", "u"], ["history", "--limit", "0"],
         ["history", "--limit", "many"], ["history", "--since", "yesterday"], ["list", "--address", "9.9.9"],
-        ["list", "--usr", "x"], ["completion"], ["completion", "tcsh"], ["replay", "-", "--allow-networks", "9.9.9.9/8"], ["lst"], ["--frobnicate"], ["list", "\udcff"],
+        ["list", "--usr", "x"], ["completion"], ["completion", "tcsh"],
+        ["replay", "-", "--allow-networks", "9.9.9.9/8"], ["lst"], ["--frobnicate"], ["list", "\udcff"],
     ],
 )  # fmt: skip
 def test_odd_arguments_are_refused_in_one_line_with_exit_2(

@@ -145,6 +145,20 @@ def test_a_config_knows_the_agents_of_its_directory(folder: Path, tmp_path: Path
     assert list(read_own_agents(config)) == ["tiny"]
 
 
+def test_whatever_changes_in_such_an_agent_changes_its_source(folder: Path, tmp_path: Path) -> None:
+    config = write(tmp_path, "poprelay.toml", CONFIG.format(folder=folder))
+    specs = []
+    for more in (
+        "    connect_lasts = 60.0",
+        "    def tls(self, said): return True",
+        "    def tls(self, said): return None",
+    ):
+        write(folder, "a.py", AGENT.format(name="tiny").replace("\n\nif", f"\n{more}\n\nif"))
+        (part,) = read_config(config).sources
+        assert part.spec not in specs
+        specs.append(part.spec)
+
+
 def test_a_config_is_refused_with_all_that_is_wrong_there(folder: Path, tmp_path: Path) -> None:
     write(folder, "a.py", "x = 1")
     write(folder, "b.py", "class A(").chmod(0o666)

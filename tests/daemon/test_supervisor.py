@@ -18,7 +18,8 @@ async def supervisor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Superviso
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
     one = Supervisor(Clock())
     yield one
-    await one.stop_all()
+    for name in ("map x", "x"):
+        await one.stop(name)
 
 
 async def _until(supervisor: Supervisor, name: str, condition: str) -> None:

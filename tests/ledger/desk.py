@@ -8,6 +8,7 @@ from itertools import count
 from poprelay.ledger.ahead import Early
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger, Terms
+from poprelay.ledger.reasons import CLOSED, REFUSED
 from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
 from poprelay.ledger.rules import Rules, RuleTerms
 from poprelay.model import (
@@ -107,6 +108,9 @@ class Desk:
         self.rows.write(draft.record({}))
         self.touched |= self.ledger.accept(draft)
         self.stale += draft.stale
+        for change in draft.changes:
+            if isinstance(change, Refused | Closed):
+                assert change.reason.partition(":")[0] in (REFUSED if isinstance(change, Refused) else CLOSED)
         return draft.changes
 
     def take(self, *events: Event, read_at: Instant | None = None) -> list[Change]:

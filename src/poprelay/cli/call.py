@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poprelay.daemon.client import ask, connect
-from poprelay.errors import NoDaemon
+from poprelay.errors import AlreadyRunning, NoDaemon
 
 Row = dict[str, Any]
 
@@ -42,8 +42,15 @@ class Call:
         except NoDaemon:
             if self._needs_daemon:
                 raise
-            yield from self._without_daemon()
-            return
+            try:
+                yield from self._without_daemon()
+            except AlreadyRunning as held:
+                try:
+                    connection = connect(path)  # a daemon that was only starting
+                except NoDaemon:
+                    raise held from None
+            else:
+                return
         answer = ask(connection, self._operation, self._arguments, wait=self._wait)
         yield from answer
         self.exit_code = answer.exit_code

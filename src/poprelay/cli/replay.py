@@ -10,11 +10,10 @@ import click
 
 from poprelay.address import Network, parse_network
 from poprelay.cli import options, reading
-from poprelay.cli.output import Row, print_json
+from poprelay.cli.output import Row, change_line, print_json
 from poprelay.daemon.configure import Config, default_config, read_config
 from poprelay.daemon.replaying import Replay, replay_into, with_networks
 from poprelay.daemon.rows import change_row
-from poprelay.escape import show
 from poprelay.model import Event
 
 
@@ -86,6 +85,4 @@ def _print(row: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        who = show(row["user"]) or "-"
-        what = show(row["reason"]) if row["change"] in {"closed", "refused"} else f"until {row['until']}"
-        print(f"{row['at']} {row['change']} {row['address']} {who} {what}")
+        print(change_line(row))

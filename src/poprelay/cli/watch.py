@@ -13,14 +13,14 @@ import click
 
 from poprelay.cli import options
 from poprelay.cli.call import Call, Row
-from poprelay.cli.output import cell, print_json
-from poprelay.escape import show
+from poprelay.cli.output import cell, change_line, print_json, table
 from poprelay.spans import parse_rfc3339, show_span
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 REFRESH = 0.5
+MOST = 40
 COLUMNS = ("address", "user", "left", "basis", "agent", "sessions")
 
 
@@ -44,13 +44,7 @@ def _watch(config_path: Path, asked: Row, *, as_json: bool) -> None:
         if as_json:
             print_json(row)
         else:
-            print(_line(row), flush=True)
-
-
-def _line(row: Row) -> str:
-    who = show(row["user"]) or "-"
-    what = f"until {row['until'] or 'always'}" if row["change"] in {"opened", "renewed"} else show(row["reason"])
-    return f"{row['at']} {row['change']} {row['address']} {who} {what}"
+            print(change_line(row), flush=True)
 
 
 def _live(config_path: Path, asked: Row) -> None:
@@ -66,22 +60,11 @@ def _live(config_path: Path, asked: Row) -> None:
 
 
 def _table(rows: Iterator[Row]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     now = time.time()
     found = sorted(rows, key=lambda row: row["opened"], reverse=True)
-    table = Table(
-        *[column.upper() for column in COLUMNS],
-        box=None,
-        title=f"{len(found)} may relay now",
-        title_justify="left",
-        header_style="bold",
-        padding=(0, 2, 0, 0),
-    )
-    for row in found[:40]:
+    for row in found[:MOST]:
         row["left"] = "always" if row["until"] is None else show_span(parse_rfc3339(row["until"]) - now)
-        table.add_row(*[Text(cell(column, row[column], now), no_wrap=True) for column in COLUMNS])
-    if len(found) > 40:
-        table.add_row(f"and {len(found) - 40} more")
-    return table
+    lines = [[cell(column, row[column], now) for column in COLUMNS] for row in found[:MOST]]
+    if len(found) > MOST:
+        lines.append([f"and {len(found) - MOST} more", *[""] * (len(COLUMNS) - 1)])
+    return table(COLUMNS, lines, title=f"{len(found)} may relay now")

@@ -116,8 +116,8 @@ def _part(section: Section, number: int, role: Role, own: OwnAgents) -> Configur
     section.finish()
     spec = dict(section.spec)
     if agents:
-        # one of the same name may have been defined anew
-        spec["patterns"] = [(one.program, one.login, one.logout, one.service) for one in agents]
+        # one of the same name may have been defined anew; a class from a file is another one each time
+        spec["agents"] = [(type(agent), *(getattr(agent, said) for said in Agent.__annotations__)) for agent in agents]
     return Configured(role, number, name, built.name, spec, built, agents)
 
 

@@ -200,7 +200,7 @@ class POPRelay:
         set_up_logging(LogSettings(level="warning"))
         make_room(self._config)
         clock = Clock()
-        storage = Storage(self._config.settings, clock)
+        storage = Storage(self._config.settings, clock, patience=0.0)
         keeper = Keeper(storage.ledger, storage.writer, clock)
         try:
             keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)

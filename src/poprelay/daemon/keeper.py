@@ -54,7 +54,7 @@ class Keeper:
         self.positions: dict[str, bytes] = {}
         """Where reading stands, for each source."""
         self.listeners: set[Listener] = set()
-        self.counts: dict[str, int] = {"opened": 0, "renewed": 0, "closed": 0, "refused": 0, "stale": 0}
+        self.counts = dict.fromkeys(("opened", "renewed", "closed", "refused", "stale", "skewed"), 0)
         self.reasons: Counter[tuple[str, str]] = Counter()
         """Changes by kind and reason."""
         self.commits = Timings()
@@ -229,6 +229,7 @@ class Keeper:
         for change in draft.changes:
             self._tell(change)
         self.counts["stale"] += draft.stale
+        self.counts["skewed"] += draft.skewed
         self.sooner.set()
         return list(draft.changes)
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from pathlib import Path
 
 import structlog
 
 from poprelay.clock import Clock
 from poprelay.config.settings import LedgerSettings, Settings
 from poprelay.daemon.terms import rules_of, terms_of
-from poprelay.errors import StoreDamaged
+from poprelay.errors import AlreadyRunning, StoreDamaged
 from poprelay.ledger.closing import kept
 from poprelay.ledger.damage import check_whole
 from poprelay.ledger.ledger import Ledger
-from poprelay.ledger.lock import acquire
+from poprelay.ledger.lock import Lock, acquire
 from poprelay.ledger.sqlite import open_or_set_aside
 from poprelay.ledger.writer import Writer
 from poprelay.model import Instant
 
 log = structlog.get_logger()
 
+HELD_BRIEFLY = 2.0
+"""Seconds to wait for the ledger's lock: a command that found no daemon (the minutely cleanup) holds it for less."""
 PRUNE_MOST = 200
 """Steps of one pruning, so that it never occupies the writer for long; the next one goes on."""
 
@@ -28,13 +32,13 @@ PRUNE_MOST = 200
 class Storage:
     """One ledger, held by this process alone until `close`."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, patience: float = HELD_BRIEFLY) -> None:
         """Raises AlreadyRunning or StoreError. A damaged file is set aside, and an empty ledger begun."""
         self.settings: LedgerSettings = settings.ledger
         self._clock = clock
         self.damage = ""
         """What the check of the whole file found; '' for nothing."""
-        self._lock = acquire(self.settings.path)
+        self._lock = _lock(self.settings.path, clock, patience)
         try:
             now = clock.now()
             self._store, self.set_aside = open_or_set_aside(self.settings.path, now)
@@ -100,3 +104,15 @@ class Storage:
             await self.writer.close()
         finally:
             self._lock.release()
+
+
+def _lock(path: Path, clock: Clock, patience: float) -> Lock:
+    """Hold the ledger; raises AlreadyRunning if somebody else goes on holding it."""
+    deadline = clock.monotonic() + patience
+    while True:
+        try:
+            return acquire(path)
+        except AlreadyRunning:
+            if clock.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -35,7 +35,6 @@ class Health(msgspec.Struct):
     since: Instant = 0.0
     failures: int = 0
     error: str = ""
-    retry_at: Instant | None = None
 
     @property
     def well(self) -> bool:
@@ -64,7 +63,7 @@ class Supervisor:
         health = self._health.get(name)
         if health is not None and (health.error or health.condition != "running"):
             self._settle(health, "running")
-            health.failures, health.error, health.retry_at = 0, "", None
+            health.failures, health.error = 0, ""
 
     async def stop(self, name: str) -> None:
         """Cancel one task, and wait until it has let go of what it held."""
@@ -73,10 +72,6 @@ class Supervisor:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-    async def stop_all(self) -> None:
-        for name in list(self._tasks):
-            await self.stop(name)
 
     def health(self, name: str) -> Health | None:
         return self._health.get(name)
@@ -105,7 +100,6 @@ class Supervisor:
                 return
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(health.failures - 1, 16))
             self._settle(health, "waiting")
-            health.retry_at = self._clock.now() + pause
             log.warning("task failed", task=health.name, error=sentence, retry_in=pause, **fields)
             await asyncio.sleep(pause)
             self._settle(health, "starting")

@@ -12,29 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv6Network, ip_network
-from typing import Final
 
 import msgspec
 
 from poprelay.address import SPECIAL, Network, Networks, special
 from poprelay.model import Address
-
-REASONS: Final[dict[str, str]] = {
-    "denied": "the operator denies this address or user (deny_networks, deny_users, or revoke --deny)",
-    "revoked": "it was revoked after this login",
-    "special": "the address lies in a special range; the word after the colon says which",
-    "own-address": "it is an address of this host",
-    "gateway-address": "it is a gateway of this host, behind which others may hide",
-    "excluded": "exclude_networks names it: the MTA trusts it anyway",
-    "no-tls": "require_tls is set, and the login was not protected by TLS or does not say so",
-    "too-many-addresses": "the user has grants at max_addresses_per_user other addresses",
-    "too-many-users": "max_users_per_address users logged in from there within one period: it is no client",
-    "too-many-grants": "there are max_grants grants",
-}
-"""Every reason that a login can be refused for. They are stable: history, metrics and scripts see them."""
-
-FORCED: Final = ("special", "own-address", "gateway-address")
-"""The reasons that an operator's `allow` needs `--force` for; it passes all others."""
 
 _CACHE = 16_384
 

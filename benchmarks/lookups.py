@@ -26,7 +26,7 @@ from pathlib import Path
 from poprelay.clock import Clock
 from poprelay.config.section import Listen
 from poprelay.ledger.ledger import Ledger, Terms
-from poprelay.ledger.record import Snapshot
+from poprelay.ledger.record import Cell, Snapshot
 from poprelay.ledger.rules import Rules, RuleTerms
 from poprelay.model import Address, Grant
 from poprelay.services import Service
@@ -123,7 +123,7 @@ def filled(now: float) -> Ledger:
     addresses = [*ALLOWED, *(f"198.18.{n // 250}.{n % 250}" for n in range(10_000 - len(ALLOWED)))]
     ledger = Ledger(Terms(period=86_400.0), Rules(RuleTerms()))
     until = now + 86_400.0
-    grants = [Grant(Address(a), "ann", "login", now, until, now, now, 86_400.0, "dovecot") for a in addresses]
+    grants = [Cell(Grant(Address(a), "ann", "login", now, until, now, now, 86_400.0, "dovecot")) for a in addresses]
     ledger.load(Snapshot(grants=grants), now)
     return ledger
 

@@ -51,7 +51,7 @@ class Logout(msgspec.Struct, frozen=True, gc=False, tag="logout"):
 Event: TypeAlias = Login | Logout
 
 
-class SessionKey(msgspec.Struct, frozen=True, gc=False):
+class SessionKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What joins a logout to its login (RFC-less: each server numbers its sessions in its own way)."""
 
     source: str

@@ -9,7 +9,7 @@ from poprelay.ledger.ahead import Early
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger, Terms
 from poprelay.ledger.reasons import CLOSED, REFUSED
-from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
+from poprelay.ledger.record import Cell, Joined, OpenSession, Record, Refusal, Snapshot
 from poprelay.ledger.rules import Rules, RuleTerms
 from poprelay.model import (
     Absent,
@@ -43,8 +43,7 @@ class Rows:
     """What the store holds after some records."""
 
     def __init__(self) -> None:
-        self.grants: dict[GrantKey, Grant] = {}
-        self.sessions: dict[SessionKey, OpenSession] = {}
+        self.cells: dict[GrantKey, Cell] = {}
         self.joined: set[Joined] = set()
         self.revocations: dict[str, Revocation] = {}
         self.refusals: dict[tuple[str, str, str, Instant], Refusal] = {}
@@ -55,13 +54,10 @@ class Rows:
 
     def write(self, record: Record) -> None:
         for grant in record.gone:
-            row = self.grants.get(grant.key)
-            if row is not None and row.until <= grant.until:
-                del self.grants[grant.key]
-        self.grants.update((grant.key, grant) for grant in record.grants)
-        for key in record.sessions_closed:
-            self.sessions.pop(key, None)
-        self.sessions.update((session.key, session) for session in record.sessions_opened)
+            row = self.cells.get(grant.key)
+            if row is not None and row.grant.until <= grant.until:
+                del self.cells[grant.key]
+        self.cells.update((cell.grant.key, cell) for cell in record.grants)
         self.joined.update(record.joined)
         self.revocations.update((revocation.id, revocation) for revocation in record.revocations)
         for name in record.revocations_gone:
@@ -74,10 +70,17 @@ class Rows:
         self.ahead.update(record.ahead)
         self.positions.update(record.positions)
 
+    @property
+    def grants(self) -> dict[GrantKey, Grant]:
+        return {key: cell.grant for key, cell in self.cells.items()}
+
+    @property
+    def sessions(self) -> dict[SessionKey, OpenSession]:
+        return {session.key: session for cell in self.cells.values() for session in cell.sessions}
+
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            grants=list(self.grants.values()),
-            sessions=list(self.sessions.values()),
+            grants=list(self.cells.values()),
             joined=list(self.joined),
             revocations=list(self.revocations.values()),
             refusals=list(self.refusals.values()),

@@ -12,7 +12,7 @@ import pytest
 
 from poprelay.errors import StoreError
 from poprelay.ledger.history import History, Past
-from poprelay.ledger.record import Record, Refusal
+from poprelay.ledger.record import Cell, Record, Refusal
 from poprelay.ledger.sqlite import SqliteStore
 from poprelay.model import Address, Closed, Grant, Opened
 
@@ -112,8 +112,8 @@ def test_a_refusal_that_is_written_twice_counts_once(store: SqliteStore, history
 
 
 def test_renewals_leave_no_row(store: SqliteStore, history: History) -> None:
-    store.commit([Record(grants=[ANN])])
-    store.commit([Record(grants=[msgspec.structs.replace(ANN, renewals=1)])])
+    store.commit([Record(grants=[Cell(ANN)])])
+    store.commit([Record(grants=[Cell(msgspec.structs.replace(ANN, renewals=1))])])
     assert told(history) == []
 
 

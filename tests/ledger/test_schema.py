@@ -10,6 +10,7 @@ import pytest
 
 from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger import schema
+from poprelay.ledger.damage import seal
 from poprelay.ledger.record import Record, Snapshot
 from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside, read_snapshot
 
@@ -71,6 +72,28 @@ def test_a_file_of_each_older_version_is_taken_as_it_is(
         assert store.load() == Snapshot()
         store.commit([RECORD])
     assert loaded(path) == RECORD.positions
+
+
+def with_two_grants(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the second version, where sessions had a table of their own; one of its two rows is damaged."""
+    rows = [(f"192.0.2.{n}", b"ann", "login", NOW, NOW + 9, NOW, NOW, 9, b"uw", b"", 0, 1, n) for n in (1, 2)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as made, monkeypatch.context() as then:
+        then.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        schema.migrate(made, None)
+        for row, wrong in zip(rows, (0, 1), strict=True):
+            made.execute(f"INSERT INTO grants VALUES ({', '.join('?' * 14)})", (*row, seal(row) + wrong))
+
+
+def test_grants_of_an_older_version_stay_and_what_was_damaged_stays_known_as_such(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_two_grants(path, monkeypatch)
+    with pytest.raises(StoreDamaged, match="grants is damaged"):
+        SqliteStore(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM grants WHERE seq = 2")
+    with closing(SqliteStore(path)) as store:
+        assert [(cell.grant.address, cell.sessions) for cell in store.load().grants] == [("192.0.2.1", ())]
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from poprelay.errors import NotPermitted, StoreDamaged, StoreError
 from poprelay.ledger import schema
 from poprelay.ledger.ahead import Early
 from poprelay.ledger.history import History
-from poprelay.ledger.record import Joined, OpenSession, Record, Refusal, Snapshot
+from poprelay.ledger.record import Cell, Joined, OpenSession, Record, Refusal, Snapshot
 from poprelay.ledger.sqlite import SqliteStore, read_snapshot
 from poprelay.model import Address, Closed, Grant, Opened, Revocation, SessionKey
 
@@ -29,8 +29,10 @@ GRANT = Grant(
 )  # fmt: skip
 KEY = SessionKey("mail.log", "mx", "imap", "kX1")
 FULL = Record(
-    grants=[GRANT, msgspec.structs.replace(GRANT, basis="standing", until=math.inf, reason="the printer")],
-    sessions_opened=[OpenSession(KEY, GRANT.address, "ann", "dovecot", NOW)],
+    grants=[
+        Cell(GRANT, (OpenSession(KEY, GRANT.address, "ann", "dovecot", NOW),)),
+        Cell(msgspec.structs.replace(GRANT, basis="standing", until=math.inf, reason="the printer")),
+    ],
     joined=[Joined("mail.log", "dovecot", "mx", "imap")],
     revocations=[
         Revocation("r1", NOW, "root", GRANT.address, None, "spam", NOW + 604800),
@@ -60,7 +62,7 @@ def expected(**parts: object) -> dict[str, object]:
 
 
 ALL = expected(
-    grants=FULL.grants, sessions=FULL.sessions_opened, joined=FULL.joined, revocations=FULL.revocations,
+    grants=FULL.grants, joined=FULL.joined, revocations=FULL.revocations,
     refusals=FULL.refusals, crowds=FULL.crowds, ahead=FULL.ahead, positions=FULL.positions,
 )  # fmt: skip
 
@@ -118,25 +120,23 @@ def test_all_of_a_record_is_there_again_without_closing(path: Path) -> None:
 def test_the_store_keeps_bytes_that_are_no_utf_8(path: Path) -> None:
     odd = b"\xff\x00\xc3(\n".decode("utf-8", "surrogateescape")
     grant = msgspec.structs.replace(GRANT, user=odd, agent=odd, reason=odd)
-    session = OpenSession(SessionKey(odd, odd, odd, odd), GRANT.address, odd, odd, NOW)
+    cell = Cell(grant, (OpenSession(SessionKey(odd, odd, odd, odd), GRANT.address, odd, odd, NOW),))
     with closing(SqliteStore(path)) as store:
-        store.commit(
-            [Record(grants=[grant], sessions_opened=[session], positions={odd: b""}, history=[Opened(NOW, grant)])]
-        )
-    assert everything(loaded(path)) == expected(grants=[grant], sessions=[session], positions={odd: b""})
+        store.commit([Record(grants=[cell], positions={odd: b""}, history=[Opened(NOW, grant)])])
+    assert everything(loaded(path)) == expected(grants=[cell], positions={odd: b""})
     with History(path) as history:
         assert [past.user for past in history.find(user=odd)] == [odd]
 
 
 def test_a_grant_that_is_put_again_replaces_the_one_of_the_same_address_user_and_basis(store: SqliteStore) -> None:
-    later = msgspec.structs.replace(GRANT, until=NOW + 3600, renewals=3)
-    store.commit([Record(grants=[GRANT])])
+    later = Cell(msgspec.structs.replace(GRANT, until=NOW + 3600, renewals=3))
+    store.commit([Record(grants=[Cell(GRANT)])])
     store.commit([Record(grants=[later])])
     assert store.load().grants == [later]
 
 
 def test_a_closed_grant_that_was_renewed_meanwhile_is_not_lost(store: SqliteStore) -> None:
-    later = msgspec.structs.replace(GRANT, until=GRANT.until + 1)
+    later = Cell(msgspec.structs.replace(GRANT, until=GRANT.until + 1))
     store.commit([Record(grants=[later])])
     store.commit([Record(gone=[GRANT])])
     assert store.load().grants == [later]
@@ -146,23 +146,33 @@ def test_a_closed_grant_is_gone(store: SqliteStore) -> None:
     store.commit([FULL])
     store.commit([Record(gone=[GRANT])])
     assert store.load().grants == [FULL.grants[1]]
-    store.commit([Record(gone=[FULL.grants[1]])])
+    store.commit([Record(gone=[FULL.grants[1].grant])])
     assert store.load().grants == []
 
 
 def test_what_is_both_gone_and_put_in_one_record_stays(store: SqliteStore) -> None:
     store.commit([FULL])
-    store.commit([Record(gone=[GRANT], grants=[GRANT], sessions_closed=[KEY], sessions_opened=FULL.sessions_opened)])
+    store.commit([Record(gone=[GRANT], grants=FULL.grants)])
     assert everything(store.load()) == ALL
 
 
-def test_sessions_crowds_early_logins_and_revocations_that_end_are_deleted(store: SqliteStore) -> None:
+def test_a_grant_that_is_put_again_has_the_sessions_that_it_has_now(store: SqliteStore) -> None:
     store.commit([FULL])
-    missing = SessionKey("mail.log", "mx", "imap", "other")
+    others = [
+        OpenSession(SessionKey(source, "mx", "imap", session), GRANT.address, "ann", "dovecot", NOW)
+        for source, session in (("mail.log", "kX2"), ("mail.log", "kX3"), ("other.log", "kX2"), ("mail.log", "kX4"))
+    ]
+    store.commit([Record(grants=[Cell(GRANT, tuple(others))])])
+    assert store.load().grants == [Cell(GRANT, tuple(others)), FULL.grants[1]]
+    store.commit([Record(grants=[Cell(GRANT)])])
+    assert store.load().grants == [Cell(GRANT), FULL.grants[1]]
+
+
+def test_crowds_early_logins_and_revocations_that_end_are_deleted(store: SqliteStore) -> None:
+    store.commit([FULL])
     store.commit(
         [
             Record(
-                sessions_closed=[KEY, missing],
                 revocations_gone=["r1"],
                 crowds={Address("192.0.2.200"): b""},
                 ahead={b"\x00login": None},
@@ -170,30 +180,31 @@ def test_sessions_crowds_early_logins_and_revocations_that_end_are_deleted(store
         ]
     )
     snapshot = store.load()
-    assert (snapshot.sessions, snapshot.crowds, snapshot.ahead) == ([], {}, {})
+    assert (snapshot.crowds, snapshot.ahead) == ({}, {})
     assert [order.id for order in snapshot.revocations] == ["r2"]
 
 
 def test_records_of_one_commit_are_written_in_their_order(store: SqliteStore) -> None:
     later = msgspec.structs.replace(GRANT, until=NOW + 3600)
-    store.commit([Record(grants=[later]), Record(gone=[later]), Record(grants=[GRANT], positions={"a": b"1"})])
-    assert store.load().grants == [GRANT]
+    last = Record(grants=[Cell(GRANT)], positions={"a": b"1"})
+    store.commit([Record(grants=[Cell(later)]), Record(gone=[later]), last])
+    assert store.load().grants == [Cell(GRANT)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 1000])
 def test_any_number_of_rows_is_written_and_deleted(store: SqliteStore, count: int) -> None:
     grants = [msgspec.structs.replace(GRANT, user=f"u{number}") for number in range(count)]
-    store.commit([Record(grants=grants)])
-    assert {grant.user for grant in store.load().grants} == {grant.user for grant in grants}
+    store.commit([Record(grants=list(map(Cell, grants)))])
+    assert {cell.grant.user for cell in store.load().grants} == {grant.user for grant in grants}
     store.commit([Record(gone=grants[1:])])
-    assert store.load().grants == grants[:1]
+    assert store.load().grants == [Cell(grants[0])]
 
 
 def test_whole_numbers_for_times_do_no_harm(path: Path) -> None:
     grant = msgspec.structs.replace(GRANT, opened=1000, until=2000, last_login=1000, seen=1000, span=1000)
     with closing(SqliteStore(path)) as store:
-        store.commit([Record(grants=[grant])])
-    assert loaded(path).grants == [grant]
+        store.commit([Record(grants=[Cell(grant)])])
+    assert loaded(path).grants == [Cell(grant)]
 
 
 def test_refusals_that_are_old_need_not_be_loaded(store: SqliteStore) -> None:
@@ -208,7 +219,7 @@ def test_every_row_carries_node_and_a_number_that_never_goes_back(path: Path) ->
     for _ in range(3):
         with closing(SqliteStore(path)) as store:
             store.commit([FULL])
-            store.commit([Record(gone=FULL.grants)])
+            store.commit([Record(gone=[cell.grant for cell in FULL.grants])])
             store.commit([FULL])
         with closing(sqlite3.connect(path)) as look:
             for table in ("grants", "revocations", "history"):
@@ -255,7 +266,7 @@ def test_a_missing_directory_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_while_the_disk_is_full_nothing_is_written_and_afterwards_all_goes_on(path: Path) -> None:
-    grants = [msgspec.structs.replace(GRANT, user=f"u{number}") for number in range(5000)]
+    grants = [Cell(msgspec.structs.replace(GRANT, user=f"u{number}")) for number in range(5000)]
     with closing(SqliteStore(path)) as store:
         store.commit([FULL])
         with disk_full(store):
@@ -265,7 +276,9 @@ def test_while_the_disk_is_full_nothing_is_written_and_afterwards_all_goes_on(pa
                 assert not isinstance(caught.value, StoreDamaged)
                 assert caught.value.retry
         assert everything(store.load()) == ALL
-        store.commit([Record(gone=FULL.grants, grants=grants, positions={"mail.log": b"later"})])
+        store.commit(
+            [Record(gone=[cell.grant for cell in FULL.grants], grants=grants, positions={"mail.log": b"later"})]
+        )
     snapshot = loaded(path)
     assert len(snapshot.grants) == 5000
     assert snapshot.positions == {"mail.log": b"later"}
@@ -285,7 +298,7 @@ def test_a_file_at_its_largest_is_reported_with_the_next_step(path: Path) -> Non
         (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="free some space"):
-            store.commit([Record(grants=[GRANT]), Record(positions={"a": bytes(100_000)})])
+            store.commit([Record(grants=[Cell(GRANT)]), Record(positions={"a": bytes(100_000)})])
         assert everything(store.load()) == expected()
         store._connection.execute("PRAGMA max_page_count = 1000000")
         store.commit([Record(positions={"a": b"1"})])
@@ -362,7 +375,7 @@ def test_reading_beside_a_writer_leaves_the_log_where_it_is(path: Path) -> None:
 def test_what_was_forgotten_is_overwritten_in_the_file(path: Path) -> None:
     closed = Closed(NOW, msgspec.structs.replace(GRANT, user="very-personal-name"), "expired")
     with closing(SqliteStore(path)) as store:
-        store.commit([Record(grants=[closed.grant], history=[closed])])
+        store.commit([Record(grants=[Cell(closed.grant)], history=[closed])])
         store.commit([Record(gone=[closed.grant])])
         assert store.prune(NOW + 1, 100) == 1
     assert b"very-personal-name" not in path.read_bytes()

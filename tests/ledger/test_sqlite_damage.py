@@ -15,7 +15,7 @@ import pytest
 from poprelay.errors import StoreDamaged
 from poprelay.ledger.damage import check_whole, set_aside
 from poprelay.ledger.history import History
-from poprelay.ledger.record import Record
+from poprelay.ledger.record import Cell, Record
 from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside, read_snapshot
 from poprelay.model import Address, Grant, Opened
 
@@ -23,7 +23,7 @@ NOW = 1_750_000_000.0
 ASIDE = "ledger.db.damaged-20250615T150640Z"
 NOW_BYTES = struct.pack(">d", NOW)
 GRANTS = [
-    Grant(Address(f"192.0.2.{number}"), f"user{number}", "login", NOW, NOW + 1800, NOW, NOW, 1800.0, "dovecot")
+    Cell(Grant(Address(f"192.0.2.{number}"), f"user{number}", "login", NOW, NOW + 1800, NOW, NOW, 1800.0, "dovecot"))
     for number in range(200)
 ]
 
@@ -33,7 +33,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a ledger of 200 grants that was closed."""
     directory = tmp_path_factory.mktemp("sound")
     with closing(SqliteStore(directory / "ledger.db")) as store:
-        store.commit([Record(grants=GRANTS, history=[Opened(NOW, grant) for grant in GRANTS], positions={"a": b"1"})])
+        store.commit(
+            [Record(grants=GRANTS, history=[Opened(NOW, cell.grant) for cell in GRANTS], positions={"a": b"1"})]
+        )
     return directory
 
 
@@ -49,7 +51,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(SqliteStore(directory / "ledger.db")) as store:
         for start in range(0, 190, 10):
             store.commit([Record(grants=GRANTS[start : start + 10])])
-        store.commit([Record(gone=GRANTS[1:])])
+        store.commit([Record(gone=[cell.grant for cell in GRANTS[1:]])])
         return Path(shutil.copytree(directory, directory.with_name("killed")))
 
 
@@ -105,7 +107,7 @@ def older_copy(path: Path) -> None:
     """As if restored from a backup: the revocations since then would be lost."""
     backup = path.read_bytes()
     with closing(SqliteStore(path)) as store:
-        store.commit([Record(gone=GRANTS)])
+        store.commit([Record(gone=[cell.grant for cell in GRANTS])])
     path.write_bytes(backup)
 
 
@@ -251,7 +253,7 @@ def test_a_witness_that_cannot_be_read_says_nothing(killed: Path, content: bytes
 def test_the_whole_file_is_checked_beside_the_writer(path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         check_whole(path)
-        store.commit([Record(gone=GRANTS)])
+        store.commit([Record(gone=[cell.grant for cell in GRANTS])])
 
 
 def test_damage_that_only_the_whole_check_finds_leads_to_setting_aside_at_the_next_start(path: Path) -> None:
@@ -273,7 +275,7 @@ def test_damage_that_a_commit_meets_leads_to_setting_aside_at_the_next_start(pat
         store._connection.execute("PRAGMA shrink_memory")
         flip(path, (root - 1) * 2048, 4)
         with pytest.raises(StoreDamaged):
-            store.commit([Record(history=[Opened(NOW, grant) for grant in GRANTS])])
+            store.commit([Record(history=[Opened(NOW, cell.grant) for cell in GRANTS])])
     flip(path, (root - 1) * 2048, 4)
     expect_set_aside(path).close()
 

@@ -16,7 +16,7 @@ KILLS = 20
 WRITE = """
 import sys
 from pathlib import Path
-from poprelay.ledger.record import OpenSession, Record
+from poprelay.ledger.record import Cell, OpenSession, Record
 from poprelay.ledger.sqlite import open_or_set_aside
 from poprelay.model import Address, Grant, Opened, SessionKey
 
@@ -31,10 +31,13 @@ while True:
         for n in range(40)
     ]
     store.commit([
-        Record(grants=grants[:20]),
+        Record(grants=[Cell(grant) for grant in grants[:20]]),
         Record(
-            grants=grants[20:], history=[Opened(turn, grants[0])], positions={"mail.log": b"%d" % turn},
-            sessions_opened=[OpenSession(SessionKey("a", "b", "c", "d"), grants[0].address, "ann", "dovecot", turn)],
+            grants=[
+                Cell(grant, (OpenSession(SessionKey("a", "b", "c", "d"), grant.address, grant.user, "dovecot", turn),))
+                for grant in grants[20:]
+            ],
+            history=[Opened(turn, grants[0])], positions={"mail.log": b"%d" % turn},
         ),
     ])
     print(turn, flush=True)
@@ -59,8 +62,8 @@ def test_grants_sessions_history_and_positions_agree_however_often_it_is_killed(
             snapshot = store.load()
         turn = int(snapshot.positions.get("mail.log", b"0"))
         assert turn >= told, "what was acknowledged is there"
-        assert {grant.renewals for grant in snapshot.grants} == ({turn} if turn else set())
-        assert [session.at for session in snapshot.sessions] == ([turn] if turn else [])
+        assert {cell.grant.renewals for cell in snapshot.grants} == ({turn} if turn else set())
+        assert [session.at for cell in snapshot.grants for session in cell.sessions] == ([turn] * 20 if turn else [])
         with History(path) as history:
             assert [past.at for past in history.find()] == list(range(turn, 0, -1)), "each was written once"
     assert told > KILLS

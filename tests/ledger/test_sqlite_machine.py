@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from poprelay.ledger.record import OpenSession, Record
+from poprelay.ledger.record import Cell, OpenSession, Record
 from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside
 from poprelay.model import Address, Basis, Grant, GrantKey, SessionKey
 
@@ -23,13 +23,17 @@ grants = st.builds(
     span=times, agent=users, reason=users, renewals=st.integers(0, 2**62),
 )  # fmt: skip
 keys = st.builds(SessionKey, source=users, host=users, service=users, session=users)
-sessions = st.builds(OpenSession, key=keys, address=addresses, user=users, agent=users, at=times)
+sessions = st.tuples(keys, users, times)
+
+
+def cell(grant: Grant, sessions: list[tuple[SessionKey, str, float]]) -> Cell:
+    return Cell(grant, tuple(OpenSession(key, grant.address, grant.user, agent, at) for key, agent, at in sessions))
+
+
 records = st.builds(
     Record,
     gone=st.lists(grants, max_size=3),
-    grants=st.lists(grants, max_size=3),
-    sessions_closed=st.lists(keys, max_size=2),
-    sessions_opened=st.lists(sessions, max_size=2),
+    grants=st.lists(st.builds(cell, grants, st.lists(sessions, max_size=3)), max_size=3),
     crowds=st.dictionaries(addresses, st.binary(max_size=2), max_size=2),
     positions=st.dictionaries(users, st.binary(max_size=3), max_size=2),
 )
@@ -37,8 +41,7 @@ records = st.builds(
 
 class Model:
     def __init__(self) -> None:
-        self.grants: dict[GrantKey, Grant] = {}
-        self.sessions: dict[SessionKey, OpenSession] = {}
+        self.grants: dict[GrantKey, Cell] = {}
         self.crowds: dict[Address, bytes] = {}
         self.positions: dict[str, bytes] = {}
         self.written = self.unchecked = False
@@ -46,11 +49,9 @@ class Model:
     def commit(self, record: Record) -> None:
         self.written = True
         for gone in record.gone:
-            if gone.key in self.grants and self.grants[gone.key].until <= gone.until:
+            if gone.key in self.grants and self.grants[gone.key].grant.until <= gone.until:
                 del self.grants[gone.key]
-        self.grants |= {grant.key: grant for grant in record.grants}
-        self.sessions = {key: one for key, one in self.sessions.items() if key not in record.sessions_closed}
-        self.sessions |= {one.key: one for one in record.sessions_opened}
+        self.grants |= {cell.grant.key: cell for cell in record.grants}
         self.crowds = {key: crowd for key, crowd in (self.crowds | record.crowds).items() if crowd}
         self.positions |= record.positions
 
@@ -93,8 +94,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def holds_what_was_committed(self) -> None:
         snapshot = self.store.load()
-        assert {grant.key: grant for grant in snapshot.grants} == self.model.grants
-        assert {one.key: one for one in snapshot.sessions} == self.model.sessions
+        assert {cell.grant.key: cell for cell in snapshot.grants} == self.model.grants
         assert (snapshot.crowds, snapshot.positions) == (self.model.crowds, self.model.positions)
         assert self.store.unchecked == self.model.unchecked
 

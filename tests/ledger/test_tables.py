@@ -32,7 +32,7 @@ def test_no_statement_reads_a_whole_table_to_delete_some_rows(connection: sqlite
 
 
 def test_a_row_stays_whose_column_is_above_the_number_behind_its_key(connection: sqlite3.Connection) -> None:
-    rows = [(f"192.0.2.{number}", b"ann", "login", 0, until, 0, 0, 0, b"", b"", 0, 0, 0) for number, until in
+    rows = [(f"192.0.2.{number}", b"ann", "login", 0, until, 0, 0, 0, b"", b"", 0, b"", 0, 0) for number, until in
             ((1, 10.0), (2, 20.0), (3, 30.0))]  # fmt: skip
     GRANTS.put(connection, rows)
     GRANTS.drop(connection, [(*row[:3], 20.0) for row in rows], "until")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from poprelay.clock import Clock
 from poprelay.daemon.publisher import Publisher
@@ -226,8 +227,9 @@ class Keeper:
 
     def _accept(self, draft: Draft) -> list[Change]:
         self._publish(self.ledger.accept(draft))
+        say = log.bind()  # once: for each change it would take as long as making the grant
         for change in draft.changes:
-            self._tell(change)
+            self._tell(change, say)
         self.counts["stale"] += draft.stale
         self.counts["skewed"] += draft.skewed
         self.sooner.set()
@@ -237,13 +239,13 @@ class Keeper:
         for publisher in self.publishers:
             publisher.touch(touched)
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: Change, say: FilteringBoundLogger) -> None:
         reason = change.reason if isinstance(change, Closed | Refused) else ""
         self.reasons[type(change).__name__.lower(), reason] += 1
         match change:
             case Opened(grant=grant):
                 self.counts["opened"] += 1
-                log.info(
+                say.info(
                     "grant opened",
                     address=grant.address,
                     user=grant.user,
@@ -253,13 +255,13 @@ class Keeper:
                 )
             case Renewed(grant=grant):
                 self.counts["renewed"] += 1
-                log.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
+                say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
             case Closed(grant=grant, reason=reason):
                 self.counts["closed"] += 1
-                log.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)
+                say.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)
             case Refused(address=address, user=user, reason=reason):
                 self.counts["refused"] += 1
-                log.info("login refused", address=address, user=user, reason=reason, agent=change.agent)
+                say.info("login refused", address=address, user=user, reason=reason, agent=change.agent)
         for listener in tuple(self.listeners):
             listener(change)
 

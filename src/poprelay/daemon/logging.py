@@ -43,13 +43,9 @@ def set_up_logging(settings: LogSettings, *, syslog: str = "") -> None:
     for name in _LOGGERS:
         _become(logging.getLogger(name), handler, settings.level)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.add_log_level,
-            ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[structlog.stdlib.add_log_level, ProcessorFormatter.wrap_for_formatter],
         logger_factory=_logger,
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         cache_logger_on_first_use=False,
     )
 

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final, TypeAlias
 
-import msgspec
-
-from poprelay.ledger.record import OpenSession
+from poprelay.ledger.record import Cell, Key, OpenSession
 from poprelay.ledger.terms import SLACK
 from poprelay.model import Address, Basis, Grant, Instant, SessionKey
 
-Key: TypeAlias = tuple[Address, str, Basis]
 Combination: TypeAlias = tuple[str, str, str, str]
 """Source, agent, host, service: what proves together that its logouts can be joined to their logins."""
 
@@ -21,18 +18,6 @@ _SPARE: Final = 64
 """Entries of the schedule that may be obsolete in any case, before it is made anew."""
 _LOOKS: Final = 500
 """Entries that are brought up to date at one look for the next end."""
-
-
-class Cell(msgspec.Struct, frozen=True, gc=False):
-    """A grant and its open sessions, oldest first. It refers to nothing that could refer back: no cycles."""
-
-    grant: Grant
-    sessions: tuple[OpenSession, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        grant = self.grant
-        return (grant.address, grant.user, grant.basis)
 
 
 class Holding:
@@ -222,7 +207,8 @@ class Book:
 
     def _replace_sessions(self, before: tuple[OpenSession, ...], after: tuple[OpenSession, ...]) -> None:
         for session in before:
-            if self.sessions.get(session.key) is session:
+            if session not in after and self.sessions.get(session.key) == session:
                 del self.sessions[session.key]
         for session in after:
-            self.sessions[session.key] = session
+            if session not in before:
+                self.sessions[session.key] = session

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from poprelay.ledger.book import Cell, Key, plainly_live
+from poprelay.ledger.book import plainly_live
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.overlay import Overlay
+from poprelay.ledger.record import Cell, Key
 from poprelay.model import Address, Instant
 
 

@@ -7,9 +7,9 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from poprelay.ledger.book import Cell
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.overlay import Overlay
+from poprelay.ledger.record import Cell
 from poprelay.ledger.terms import Terms
 from poprelay.model import Instant, Revocation
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from poprelay.errors import Refused as RefusedError
 from poprelay.ledger import caps, closing, flight, sessions
 from poprelay.ledger.ahead import Early, mark
-from poprelay.ledger.book import Cell, Key, combination
+from poprelay.ledger.book import combination
 from poprelay.ledger.overlay import Overlay
-from poprelay.ledger.record import OpenSession, Record, Refusal
+from poprelay.ledger.record import Cell, Key, OpenSession, Record, Refusal
 from poprelay.ledger.revocations import beats, denies
 from poprelay.ledger.state import State
 from poprelay.model import (

@@ -11,10 +11,9 @@ new one. Others, which only close, run to their end at any moment between; they 
 
 from __future__ import annotations
 
-from poprelay.ledger.book import Cell, Key
 from poprelay.ledger.overlay import Overlay
-from poprelay.ledger.record import Joined, OpenSession, Record
-from poprelay.model import Address, Change, Closed, Grant, Opened, Renewed
+from poprelay.ledger.record import Cell, Joined, Key, Record
+from poprelay.model import Address, Change, Closed, Opened, Renewed
 
 
 def begin(overlay: Overlay) -> None:
@@ -29,7 +28,6 @@ def begin(overlay: Overlay) -> None:
         change = Closed(min(other.holding.ends(ended), overlay.now), ended.grant, "expired")
         owed.append(overlay.closing(ended, change))
     overlay.owed = owed + overlay.owed
-    overlay.unsure = other.unsure | other.sessions.keys()
     overlay.changes[:0] = [closing.change for closing in owed]
     if other.closed:
         for revocation in other.revocations:
@@ -111,15 +109,10 @@ def accept(overlay: Overlay) -> set[Address]:
 
 def record(overlay: Overlay, positions: dict[str, bytes]) -> Record:
     """All that must be committed, with the positions that it takes sources to."""
-    cells = [cell for closing in overlay.owed for cell in (closing.cell, closing.seen) if cell is not None]
-    owed = [session.key for cell in cells for session in cell.sessions]
-    rows = [cell.grant for key, cell in overlay.cells.items() if cell is not None and key not in overlay.replacements]
+    rows = [cell for key, cell in overlay.cells.items() if cell is not None and key not in overlay.replacements]
     return Record(
         gone=[closing.gone for closing in overlay.owed + overlay.closings],
         grants=rows + _rewritten(overlay),
-        sessions_closed=owed + [key for key, session in overlay.sessions.items() if session is None],
-        sessions_opened=_unsure_sessions(overlay)
-        + [session for session in overlay.sessions.values() if session is not None],
         joined=[Joined(*proof) for proof in overlay.proven],
         revocations=list(overlay.revocations),
         revocations_gone=list(overlay.revocations_gone),
@@ -152,24 +145,18 @@ def _reach_into_flying(overlay: Overlay, touched: set[Address]) -> None:
         _drop(flying, key)
 
 
-def _unsure_sessions(overlay: Overlay) -> list[OpenSession]:
-    sessions = [overlay.state.book.sessions.get(key) for key in overlay.unsure if key not in overlay.sessions]
-    return [session for session in sessions if session is not None]
-
-
-def _rewritten(overlay: Overlay) -> list[Grant]:
+def _rewritten(overlay: Overlay) -> list[Cell]:
     """Rows that differ from what is visible, and can be put right now: no commit of theirs is awaited."""
     flying = overlay.flying
     newer = flying.cells if flying is not None else {}
     overlay.rewriting = {key: cell for key, cell in overlay.state.rewrite.items() if newer.get(key) is None}
     cells = [overlay.state.book.get(key) for key in overlay.rewriting if key not in overlay.cells]
-    return [cell.grant for cell in cells if cell is not None]
+    return [cell for cell in cells if cell is not None]
 
 
 def _keep(overlay: Overlay, ended: Cell, newer: Cell) -> None:
     """What this draft renewed is out of sight now, so the draft must know by itself what it rests on."""
     overlay.suspended[ended.key] = ended
-    overlay.stored.update(session.key for session in ended.sessions)
     for session in newer.sessions:
         overlay.sessions.setdefault(session.key, session)
     overlay.count_fresh(ended.key)

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from poprelay.ledger import flight
-from poprelay.ledger.book import Cell, plainly_live
+from poprelay.ledger.book import plainly_live
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.draft import Draft
-from poprelay.ledger.record import OpenSession, Snapshot
+from poprelay.ledger.record import Cell, OpenSession, Snapshot
 from poprelay.ledger.revocations import denies
 from poprelay.ledger.rules import Rules
 from poprelay.ledger.state import State
@@ -63,14 +63,9 @@ class Ledger:
     def load(self, snapshot: Snapshot, now: Instant) -> None:
         """Start from what the store holds. Draft a `rejudge` next, and do not answer before it is accepted."""
         state = self._state
-        sessions: dict[tuple[Address, str], tuple[OpenSession, ...]] = {}
-        for session in sorted(snapshot.sessions, key=lambda session: session.at):
-            place = (session.address, session.user)
-            sessions[place] = (*sessions.get(place, ()), session)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
-        for grant in snapshot.grants:
-            held = sessions.get((grant.address, grant.user), ()) if grant.basis == "login" else ()
-            state.book.put(Cell(grant, held))
+        for cell in snapshot.grants:
+            state.book.put(cell)
         for revocation in snapshot.revocations:
             state.revocations.add(revocation)
         state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())

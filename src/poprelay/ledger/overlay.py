@@ -10,9 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from poprelay.ledger.ahead import Early
-from poprelay.ledger.book import Cell, Combination, Holding, Key
+from poprelay.ledger.book import Combination, Holding
 from poprelay.ledger.crowds import Crowd
-from poprelay.ledger.record import OpenSession, Refusal
+from poprelay.ledger.record import Cell, Key, OpenSession, Refusal
 from poprelay.ledger.revocations import Revocations
 from poprelay.ledger.state import RefusalKey, State
 from poprelay.model import Address, Change, Closed, Grant, Instant, Revocation, SessionKey
@@ -77,15 +77,12 @@ class Overlay:
         shortened there."""
 
         self.suspended: dict[Key, Cell] = {}
-        self.stored: set[SessionKey] = set()
-        """While flying: what ended in sight though it is renewed here, and its sessions."""
+        """While flying: what ended in sight though it is renewed here."""
         self.dropped: dict[Key, int] = {}
         """While flying: what was closed here from outside, and how many changes there were then."""
 
         self.owed: list[Closing] = []
         """What a draft that was given up had closed: out of sight already, but not committed."""
-        self.unsure: set[SessionKey] = set()
-        """Sessions that it had touched: their rows may have been deleted though they are open."""
 
     @property
     def flying(self) -> Overlay | None:
@@ -170,11 +167,7 @@ class Overlay:
         self.sessions[session.key] = session
 
     def close_session(self, key: SessionKey) -> None:
-        """Forget it; one that was never committed leaves no trace."""
-        if key in self.state.book.sessions or key in self.stored or self.sessions.get(key) is None:
-            self.sessions[key] = None
-        else:
-            del self.sessions[key]
+        self.sessions[key] = None
 
     def close_grant(self, cell: Cell, reason: str, at: Instant) -> None:
         """End a grant, and forget its sessions."""
@@ -183,7 +176,7 @@ class Overlay:
         if seen is not None:
             self.taking.add(key)
             for session in seen.sessions:
-                if self.session(session.key) is session:
+                if self.session(session.key) == session:
                     self.close_session(session.key)
         change = Closed(at, cell.grant, reason)
         self.changes.append(change)

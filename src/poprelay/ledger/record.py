@@ -2,15 +2,19 @@
 
 The ledger is pure: it decides, and says in a `Record` what must become durable. The store writes a record as a whole or
 not at all, and applies its parts in the order in which they stand here; so a key that is both `gone` and in `grants`
-stays, and so does a session that is both closed and opened. Every part may be written twice without harm but `history`.
+stays. Every part may be written twice without harm but `history`.
 """
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from poprelay.ledger.ahead import Early
-from poprelay.model import Address, Closed, Grant, Instant, Opened, Revocation, SessionKey
+from poprelay.model import Address, Basis, Closed, Grant, Instant, Opened, Revocation, SessionKey
+
+Key: TypeAlias = tuple[Address, str, Basis]
 
 
 class OpenSession(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +28,18 @@ class OpenSession(msgspec.Struct, frozen=True, gc=False):
     user: str
     agent: str
     at: Instant
+
+
+class Cell(msgspec.Struct, frozen=True, gc=False):
+    """A grant and its open sessions, oldest first. It refers to nothing that could refer back: no cycles."""
+
+    grant: Grant
+    sessions: tuple[OpenSession, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        grant = self.grant
+        return (grant.address, grant.user, grant.basis)
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):
@@ -57,12 +73,8 @@ class Record(msgspec.Struct):
     gone: list[Grant] = []
     """Grants that were closed. Delete the row of (address, user, basis) only if its `until` is not later than the one
     here, which is infinite where an order closed it: so an expiry never takes a renewal along."""
-    grants: list[Grant] = []
-    """Put: insert, or replace the row of the same (address, user, basis)."""
-    sessions_closed: list[SessionKey] = []
-    """Delete; some may not be there."""
-    sessions_opened: list[OpenSession] = []
-    """Put by key."""
+    grants: list[Cell] = []
+    """Put: insert, or replace the row of the same (address, user, basis), and of all its sessions."""
     joined: list[Joined] = []
     """Insert unless there."""
     revocations: list[Revocation] = []
@@ -95,8 +107,7 @@ class Snapshot(msgspec.Struct):
     `refusals` need only be those with `first_at` within the last period (more do no harm): they let counting go on.
     """
 
-    grants: list[Grant] = []
-    sessions: list[OpenSession] = []
+    grants: list[Cell] = []
     joined: list[Joined] = []
     revocations: list[Revocation] = []
     refusals: list[Refusal] = []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from poprelay.errors import StoreDamaged, StoreError
+from poprelay.ledger.damage import seal
 from poprelay.ledger.tables import META, SEALED
 from poprelay.model import Instant
 
@@ -57,6 +58,15 @@ MIGRATIONS: Final[list[tuple[str, ...]]] = [
         """CREATE TABLE ahead (
             login BLOB PRIMARY KEY, read NOT NULL, until NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    (  # sessions that are open at this moment are forgotten: they hold their grants no longer than a period
+        "DROP TABLE sessions",
+        "ALTER TABLE grants ADD COLUMN sessions BLOB NOT NULL DEFAULT x''",
+        # a row that is damaged stays so
+        """UPDATE grants SET seal = seal(address, user, basis, opened, until, last_login, seen, span, agent, reason,
+            renewals, sessions, node, seq)
+            WHERE seal = seal(address, user, basis, opened, until, last_login, seen, span, agent, reason,
+            renewals, node, seq)""",
+    ),
 ]
 """What takes a file from each version to the next; version 0 is an empty file. Never changed, only added to."""
 
@@ -94,6 +104,7 @@ def migrate(connection: sqlite3.Connection, lost_at: Instant | None) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found == len(MIGRATIONS):
         return
+    connection.create_function("seal", -1, lambda *row: seal(row))
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in MIGRATIONS[found:]:

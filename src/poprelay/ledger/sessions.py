@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from poprelay.ledger.book import Cell, Key, combination
+from poprelay.ledger.book import combination
 from poprelay.ledger.closing import bury
 from poprelay.ledger.overlay import Overlay
-from poprelay.ledger.record import OpenSession
+from poprelay.ledger.record import Cell, Key, OpenSession
 from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS
 from poprelay.model import Instant, Login, Logout, SessionKey
 
@@ -24,8 +24,10 @@ def opened(
     session = OpenSession(name, key[0], key[1], login.agent, at)
     if len(sessions) >= UNPROVEN_SESSIONS:
         joined = overlay.holding.joined
-        proven = combination(session) in joined
-        alike = sessions if proven else [other for other in sessions if combination(other) not in joined]
+        proven = bool(joined) and combination(session) in joined
+        alike = sessions
+        if joined and not proven:
+            alike = tuple(other for other in sessions if combination(other) not in joined)
         if len(alike) >= (OPEN_SESSIONS if proven else UNPROVEN_SESSIONS):
             overlay.close_session(alike[0].key)
             sessions = without(sessions, alike[0].key)

@@ -108,9 +108,7 @@ class SqliteStore:
         to = self._connection
         gone = [(grant.address, tables.raw(grant.user), grant.basis, grant.until) for grant in record.gone]
         tables.GRANTS.drop(to, gone, "until")
-        tables.GRANTS.put(to, [tables.grant_row(grant, self._node, self._next()) for grant in record.grants])
-        tables.SESSIONS.drop(to, [tables.key_row(key) for key in record.sessions_closed])
-        tables.SESSIONS.put(to, [tables.session_row(session) for session in record.sessions_opened])
+        tables.GRANTS.put(to, [tables.grant_row(cell, self._node, self._next()) for cell in record.grants])
         tables.JOINED.put(to, [tables.joined_row(joined) for joined in record.joined])
         orders = [tables.revocation_row(order, self._node, self._next()) for order in record.revocations]
         tables.REVOCATIONS.put(to, orders)
@@ -191,7 +189,6 @@ def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
 def _snapshot(connection: sqlite3.Connection) -> Snapshot:
     return Snapshot(
         grants=tables.grants(connection),
-        sessions=tables.sessions(connection),
         joined=tables.joined(connection),
         revocations=tables.revocations(connection),
         crowds=tables.crowds(connection),

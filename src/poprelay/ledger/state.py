@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from poprelay.address import widened
 from poprelay.ledger.ahead import Ahead
-from poprelay.ledger.book import Book, Cell, Key
+from poprelay.ledger.book import Book
 from poprelay.ledger.crowds import Crowd
-from poprelay.ledger.record import Refusal
+from poprelay.ledger.record import Cell, Key, Refusal
 from poprelay.ledger.revocations import Revocations
 from poprelay.ledger.rules import Rules
 from poprelay.ledger.terms import Terms

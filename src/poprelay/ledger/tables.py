@@ -7,18 +7,23 @@ busy. So rows are written many to a statement: with one row to each, a busy loop
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache, partial
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from poprelay.errors import StoreDamaged
 from poprelay.ledger.ahead import Early
 from poprelay.ledger.damage import seal
-from poprelay.ledger.record import Joined, OpenSession
-from poprelay.model import Address, Basis, Grant, Revocation, SessionKey
+from poprelay.ledger.record import Cell, Joined, OpenSession
+from poprelay.model import Address, Basis, Grant, Instant, Revocation, SessionKey
 
 Row: TypeAlias = tuple[Any, ...]
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder().decode
 
 MOST: Final = 256
 """Rows in one statement at most, a power of two; what is left over goes in smaller powers of two."""
@@ -53,10 +58,9 @@ META: Final = Table("meta", ("key", "value"), 1)
 GRANTS: Final = Table(
     "grants",
     ("address", "user", "basis", "opened", "until", "last_login", "seen", "span", "agent", "reason", "renewals",
-     "node", "seq"),
+     "sessions", "node", "seq"),
     3,
 )  # fmt: skip
-SESSIONS: Final = Table("sessions", ("source", "host", "service", "session", "address", "user", "agent", "at"), 4)
 JOINED: Final = Table("joined", ("source", "agent", "host", "service"), 4)
 REVOCATIONS: Final = Table(
     "revocations", ("id", "at", "by", "address", "user", "reason", "deny_until", "node", "seq"), 1
@@ -65,7 +69,7 @@ CROWDS: Final = Table("crowds", ("address", "crowd"), 1)
 AHEAD: Final = Table("ahead", ("login", "read", "until"), 1)
 POSITIONS: Final = Table("positions", ("source", "position"), 1)
 
-SEALED: Final = (META, GRANTS, SESSIONS, JOINED, REVOCATIONS, CROWDS, AHEAD, POSITIONS)
+SEALED: Final = (META, GRANTS, JOINED, REVOCATIONS, CROWDS, AHEAD, POSITIONS)
 """All that decides who may relay; the history only tells."""
 
 
@@ -74,55 +78,73 @@ def raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+known = lru_cache(1024)(raw)
+"""The same for words that come again and again."""
+
+
 def text(raw: bytes) -> str:
     """The other way; bytes that are no UTF-8 become surrogates."""
     return raw.decode("utf-8", "surrogateescape")
 
 
-def grant_row(grant: Grant, node: int, seq: int) -> Row:
+def grant_row(cell: Cell, node: int, seq: int) -> Row:
+    grant = cell.grant
     return (
         grant.address, raw(grant.user), grant.basis, grant.opened, grant.until, grant.last_login, grant.seen,
-        grant.span, raw(grant.agent), raw(grant.reason), grant.renewals, node, seq,
+        grant.span, known(grant.agent), known(grant.reason), grant.renewals,
+        pack(cell.sessions) if cell.sessions else b"", node, seq,
     )  # fmt: skip
 
 
-def grants(connection: sqlite3.Connection) -> list[Grant]:
+def grants(connection: sqlite3.Connection) -> list[Cell]:
     """Every grant. Equal names and times are one object, for there may be a million."""
     names: dict[bytes, str] = {}
+    words: dict[str, str] = {}
     bases: dict[str, Basis] = {"login": "login", "allow": "allow", "standing": "standing"}
     spans: dict[float, float] = {}
-    found: list[Grant] = []
+    found: list[Cell] = []
     for row in GRANTS.rows(connection):
-        address, user, basis, opened, until, last_login, seen, span, agent, reason, renewals, _node, _seq = row
+        address, user, basis, opened, until, last_login, seen, span, agent, reason, renewals, packed, _node, _seq = row
         if last_login == opened:
             last_login = opened
         if seen == last_login:
             seen = last_login
-        found.append(
-            Grant(
-                address, names.get(user) or names.setdefault(user, text(user)), bases[basis],
-                opened, until, last_login, seen, spans.setdefault(span, span),
-                names.get(agent) or names.setdefault(agent, text(agent)), text(reason), renewals,
-            )
+        grant = Grant(
+            address, names.get(user) or names.setdefault(user, text(user)), bases[basis],
+            opened, until, last_login, seen, spans.setdefault(span, span),
+            names.get(agent) or names.setdefault(agent, text(agent)), text(reason), renewals,
         )  # fmt: skip
+        found.append(Cell(grant, tuple(unpacked(packed, grant, words)) if packed else ()))
     return found
 
 
-def session_row(session: OpenSession) -> Row:
-    return (*key_row(session.key), session.address, raw(session.user), raw(session.agent), session.at)
+def pack(sessions: Sequence[OpenSession]) -> bytes:
+    """A grant's open sessions as its row has them: the key and login of each, and where, if not where the last was."""
+    rows: list[tuple[str | bytes | Instant, ...]] = []
+    last: tuple[str, ...] = ()
+    for session in sessions:
+        key = session.key
+        where = (key.source, key.host, key.service, session.agent)
+        rows.append((key.session, session.at) if where == last else (key.session, session.at, *where))
+        last = where
+    try:
+        return _encode(rows)
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return _encode([[raw(word) if isinstance(word, str) else word for word in row] for row in rows])
 
 
-def key_row(key: SessionKey) -> Row:
-    return raw(key.source), raw(key.host), raw(key.service), raw(key.session)
+def unpacked(packed: bytes, grant: Grant, words: dict[str, str]) -> Iterator[OpenSession]:
+    """The other way; equal words become one object, by way of `words`."""
+    where: list[str] = []
+    for session, at, *said in _decode(packed):
+        if said:
+            where = [words.setdefault(word, word) for word in map(_word, said)]
+        source, host, service, agent = where
+        yield OpenSession(SessionKey(source, host, service, _word(session)), grant.address, grant.user, agent, at)
 
 
-def sessions(connection: sqlite3.Connection) -> list[OpenSession]:
-    return [
-        OpenSession(
-            SessionKey(text(source), text(host), text(service), text(session)), address, text(user), text(agent), at
-        )
-        for source, host, service, session, address, user, agent, at in SESSIONS.rows(connection)
-    ]
+def _word(packed: str | bytes) -> str:
+    return packed if isinstance(packed, str) else text(packed)
 
 
 def joined_row(joined: Joined) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from poprelay.agents import catalog, proof
 from poprelay.agents.proof import Template
 from poprelay.model import Login
+from poprelay.scan import Scanner
 
-from .conftest import Scan
+from .conftest import NOW, Scan
 
 FORGED = "6.6.6.6"
 
@@ -55,6 +58,9 @@ PIECES = sorted(
         *("Login: ", "Info: ", f"rip={FORGED}, lip=1.1.1.1", "TLS", f"[{FORGED}]", f"({FORGED})", FORGED, "@@"),
     }
 )
+EVERYONE = Scanner([catalog.find(name) for name in catalog.BUILTIN], source="log", zone=ZoneInfo("UTC"))
+AT_FIRST = EVERYONE.state()
+
 chosen = st.lists(st.sampled_from(PIECES) | st.text(max_size=5).filter(lambda text: "\n" not in text), max_size=6).map(
     "".join
 )
@@ -82,6 +88,19 @@ def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: S
         assert {event.address for event in logins} <= {template.address}
         assert len(logins) <= 1
         assert FORGED not in {event.address for event in events}
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=chosen)
+def test_no_text_of_a_client_means_another_address_to_some_other_agent(text: str) -> None:
+    for templates in TEMPLATES.values():
+        for template in templates:
+            EVERYONE.restore(AT_FIRST)
+            block = "".join(f"{line}\n" for line in template.filled(text)).encode("utf-8", "surrogateescape")
+            events = EVERYONE.scan(block, now=NOW, horizon=NOW).events
+            logins = [event for event in events if isinstance(event, Login)]
+            assert {event.address for event in logins} <= {template.address}
+            assert len(logins) <= 1
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -57,6 +57,7 @@ def test_a_host_is_a_name_or_an_address(host: bytes) -> None:
         (b"<22>1 " + ISO + b" mx imapd 99 - -  Login", Header(ISO, b"mx", b"imapd", b"99", b"Login")),
         (b"<22>1 " + ISO + b" mx dovecot - - - x", Header(ISO, b"mx", b"dovecot", b"", b"x")),
         (b"<22>1 " + ISO + b" - - - - - x", Header(ISO, b"", b"", b"", b"x")),
+        (b"dovecot: Oct 02 23:34:07 Info: x", Header(b"Oct 02 23:34:07", b"", b"dovecot", b"", b"Info: x")),
         (
             b"<22>1 " + ISO + b' mx imapd 99 ID7 [a@1 b="c\\" \\] d"][e] \xef\xbb\xbfLogin',
             Header(ISO, b"mx", b"imapd", b"99", b"Login"),

@@ -15,7 +15,7 @@ from typing import Final
 from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"[0-9a-fA-F.:]++"
-_SERVICE: Final = r"(?P<service>imap|pop3)-login: (?:Info: )?+"
+_SERVICE: Final = r"(?:Info: )?+(?P<service>imap|pop3)-login: (?:Info: )?+"
 
 # Most names have no '>' and end at the first one. The tail has none but the session's, so that a name which has one
 # fails there, and is then taken greedily. Dovecot cuts names at 80 characters: where it had not, syslog might have cut
@@ -61,11 +61,11 @@ class Dovecot(Agent):
         rf"{UNCUT}(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
     )
     logout = (
-        rf"(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
+        rf"(?:Info: )?+(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
         rf"{_PROXY}(?:Disconnected by|disconnecting) [^<>]*{_PROXIED}",
     )
     service: Mapping[str, str] = {"imap-login": "imap", "pop3-login": "pop3"}
-    resembles = r"(?:(?:imap|pop3)-login: )?(?:Info: )?(?:Login|Logged in): "
+    resembles = r"(?:Info: )?(?:(?:imap|pop3)-login: )?(?:Info: )?(?:Login|Logged in): "
     login_needles = (
         *(f"-login: {level}{said}: " for level in ("", "Info: ") for said in ("Login", "Logged in")),
         "tarted proxying to ",

@@ -15,8 +15,7 @@ from typing import Final
 
 from poprelay.agents.base import UNCUT, Agent
 
-_ADDRESS: Final = r"(?P<address>[0-9.]++|\[?[0-9a-fA-F:.]+?\]?)"
-_ENDS: Final = _ADDRESS + r":[0-9]++->[^\s]++ "
+_ENDS: Final = r"\[?+(?P<address>[0-9.]++|[0-9a-fA-F:.]+?)\]?+:[0-9]++->[^\s]++ "
 
 
 class Perdition(Agent):

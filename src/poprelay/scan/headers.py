@@ -7,6 +7,7 @@
 | RFC 5424, as rsyslog writes it | `<22>1 2026-11-23T12:18:10.123456+00:00 mx imapd 99 - -  message` |
 | journalctl's short forms | `Mon 2026-11-23 12:18:10 CET mx imapd[99]: message`, and as traditional or ISO |
 | a server's own file | `Nov 23 12:18:10 imap-login: Info: message`: no host, no program; or another stamp |
+| Dovecot 1's own file | `dovecot: Nov 23 12:18:10 Info: message`: no host |
 | hMailServer's rows | `"IMAPD"<tab>5436<tab>7<tab>"2026-11-23 12:18:10.909"<tab>message`: its session is the process |
 | XMail's rows | `"mx"<tab>"example.org"<tab>"192.0.2.7"<tab>"2026-11-23 12:18:10"<tab>...`: the message is all of it |
 | rows under `#Fields:` | `2026-11-23T12:18:10.123Z,...`: the message is all of it, see `poprelay.scan.rows` |
@@ -49,6 +50,7 @@ _RFC5424: Final = re.compile(
     rb'(?:-|(?:\[[^ \]"]++(?: [^ =\]"]++="(?:[^"\\\]]|\\.)*+")*+\])++) {1,2}(?:\xef\xbb\xbf)?+'
 )
 _OWN: Final = re.compile(_STAMP + rb" ")
+_NAMED: Final = re.compile(rb"(dovecot): " + _STAMP + rb" ")
 _OTHER: Final = re.compile(rb"(" + OF_FILES + rb") ")
 _ROW: Final = re.compile(rb"(" + _ISO + rb"),")
 _HMAILSERVER: Final = re.compile(rb'"([A-Z0-9]++)"\t\d++\t(\d++)\t"(' + _ISO + rb')"\t')
@@ -97,6 +99,9 @@ def _unusual(line: bytes) -> Header | None:
     found = _OTHER.match(line)
     if found is not None:
         return Header(usual(found[1]), b"", b"", b"", line[found.end() :])
+    found = _NAMED.match(line)
+    if found is not None:
+        return Header(found[2], b"", found[1], b"", line[found.end() :])
     found = _JOURNALCTL.match(line)
     if found is not None:
         stamp, host, program, pid = found.groups()

@@ -61,7 +61,7 @@ def test_there_is_a_completion_script_for_each_shell(shell: str, capfd: pytest.C
     assert "_POPRELAY_COMPLETE" in capfd.readouterr().out
 
 
-def test_completion_completes_commands_and_options() -> None:
+def test_completion_completes_commands_options_and_agents() -> None:
     def complete(*words: str) -> set[str]:
         line = " ".join(("poprelay", *words))
         env = {**os.environ, "_POPRELAY_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
@@ -70,6 +70,7 @@ def test_completion_completes_commands_and_options() -> None:
 
     assert complete("re") == {"revoke", "replay"}
     assert "--deny" in complete("revoke", "--d")
+    assert complete("agents", "vp") == complete("match", "--agent", "vp") == {"vpop3d", "vpopmail"}
 
 
 def in_a_shell(line: str, **environ: str) -> subprocess.CompletedProcess[bytes]:

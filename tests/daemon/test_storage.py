@@ -11,8 +11,9 @@ from poprelay.clock import Clock
 from poprelay.config.load import Document
 from poprelay.config.settings import Settings, read_settings
 from poprelay.daemon.storage import Storage
-from poprelay.errors import AlreadyRunning
+from poprelay.errors import AlreadyRunning, StoreDamaged
 from poprelay.ledger.lock import acquire
+from poprelay.ledger.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -31,3 +32,13 @@ async def test_who_finds_the_ledger_held_waits_a_little(settings: Settings) -> N
 async def test_who_finds_it_held_for_longer_is_refused(settings: Settings) -> None:
     with acquire(settings.ledger.path), pytest.raises(AlreadyRunning):
         Storage(settings, Clock(), patience=0.1)
+
+
+async def test_a_ledger_that_cannot_be_loaded_is_let_go(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: object) -> None:
+        raise StoreDamaged("a row is damaged")
+
+    monkeypatch.setattr(SqliteStore, "load", damaged)
+    with pytest.raises(StoreDamaged):
+        Storage(settings, Clock())
+    acquire(settings.ledger.path).release()

@@ -13,7 +13,7 @@ from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.cli import options
 from poprelay.cli.output import Row, print_json
-from poprelay.cli.reading import agent_named, own_agents
+from poprelay.cli.reading import AgentName, agent_named, own_agents
 from poprelay.escape import show
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ NEWLINES: Final = {
 
 
 @click.command(name="agents")
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", type=AgentName(), required=False, metavar="[NAME]")
 @click.argument("target", required=False, metavar="| lint [FILE|NAME]")
 @click.option(
     "-c", "--config", "config_path", type=click.Path(path_type=Path), help="Show the agents of this config too."

@@ -11,7 +11,7 @@ AGENTS = ("ipop3d", "qpopper", "vpopd")
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--agent", type=click.Choice(AGENTS), help="Whose command ran it: poprelay_ipop3d, poprelay_qpopper, …")
+@click.option("--agent", type=click.Choice(AGENTS), help="Whose command ran it: that of poprelay_ipop3d, and so on.")
 def command(file: Path, agent: str | None) -> None:
     """Print a Mail::POPRelay config as TOML, with a comment for each option that says what became of it.
 

@@ -25,7 +25,10 @@ _Counts: TypeAlias = Counter[tuple[str, type[Event]]]
 
 @click.command(name="match")
 @reading.files
-@click.option("--agent", "names", multiple=True, metavar="NAME", help="Only this agent; may be given again.")
+@click.option(
+    "--agent", "names", type=reading.AgentName(), multiple=True, metavar="NAME",
+    help="Only this agent; may be given again.",
+)  # fmt: skip
 @click.option(
     "-c", "--config", "config_path", type=click.Path(path_type=Path), help="Take the [[agents]] of this config too."
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo
 
 import click
+from click.shell_completion import CompletionItem
 
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
@@ -44,6 +45,15 @@ class Zone(click.ParamType[tzinfo]):
             return ZoneInfo(str(value))
         except (OSError, ValueError, KeyError):
             self.fail(f"no time zone is called {value!r}; use a name like Europe/Vienna or UTC", param, ctx)
+
+
+class AgentName(click.ParamType[str]):
+    """The name of an agent, which may be one of the config's own."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in catalog.names() if name.startswith(incomplete)]
 
 
 year = click.option("--year", type=click.IntRange(1970, 9998), help="What year stamps without one mean.")

@@ -44,11 +44,11 @@ class Storage:
             self._store, self.set_aside = open_or_set_aside(self.settings.path, now)
             if self.set_aside is not None:
                 log.error("ledger was damaged and is set aside; beginning empty", set_aside=str(self.set_aside))
+            snapshot = self._store.load(now - settings.relay.period)
         except BaseException:
             self._lock.release()
             raise
         self.writer = Writer(self._store)
-        snapshot = self._store.load(now - settings.relay.period)
         self.positions = dict(snapshot.positions)
         self.is_new = self._store.lost_at is None and not (
             snapshot.positions or snapshot.grants or snapshot.revocations

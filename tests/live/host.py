@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +28,7 @@ class Host:
         until(lambda: bool(children.read_text().strip()))
         self._pid = children.read_text().split()[0]
         until(lambda: self.run("test", "-d", "/etc/poprelay-live", check=False).returncode == 0)
-        for number, folder in enumerate(_closed(Path(sys.executable).resolve(), Path(sys.prefix), SOURCE)):
-            upper, work = place / f"open{number}", place / f"work{number}"
-            upper.mkdir(mode=0o755)
-            work.mkdir()
-            layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
-            self.run("mount", "-t", "overlay", "overlay", "-o", layers, folder)
+        open_to_all(self.run, place)
 
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command there to its end. What it printed is shown if it fails and that was not expected."""
@@ -61,6 +57,16 @@ class Host:
 
     def stop(self) -> None:
         self._running.kill()
+
+
+def open_to_all(run: Callable[..., object], place: Path) -> None:
+    """Let every account get at poprelay and its Python, where `run` runs: a folder above may be its owner's alone."""
+    for number, folder in enumerate(_closed(Path(sys.executable).resolve(), Path(sys.prefix), SOURCE)):
+        upper, work = place / f"open{number}", place / f"work{number}"
+        upper.mkdir(mode=0o755)
+        work.mkdir()
+        layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, str(folder))
 
 
 def _closed(*paths: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from live.running import Running, until
 PACKAGING: Final = Path(__file__).parents[2] / "packaging/systemd"
 
 _STAGE: Final = """
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir /run/systemd
 mount -t tmpfs tmpfs /sys
 mkdir -p /sys/fs/cgroup
@@ -56,9 +56,11 @@ class Systemd:
         self._running.ready(lambda: self._first() and self.state("ours.target") == "active")
 
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command where it runs, with its /run."""
+        """Run a command where it runs, with its /run; AssertionError with what it printed if it fails."""
         line = ["nsenter", "--mount", "--pid", "--target", self._first(), *map(str, command)]
-        return subprocess.run(line, capture_output=True, text=True, check=check)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        assert not check or done.returncode == 0, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
 
     def start(self, unit: str) -> None:
         self.run("systemctl", "start", unit)

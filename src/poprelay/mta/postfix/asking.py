@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,9 @@ TABLE: Final = "relay"
 FILES: Final = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb", "texthash": "", "cidr": "", "sqlite": ""}
 """Postfix's table types that we have a map for, and what it puts behind the name that it is given."""
 SERVICES: Final = ("socketmap", "policy", "tcp_table")
+SQLITE: Final = "/etc/postfix/poprelay.cf"
+"""Where `setup` says how a database of kind `sqlite` is asked; by proxymap, for one in a jail does not see its log."""
+_DATABASE: Final = re.compile(r"^dbpath\s*=\s*(\S+)", re.MULTILINE)
 
 
 def question(part: Part, queue: Path) -> Restriction:
@@ -31,7 +36,7 @@ def table(part: Part, queue: Path) -> str:
         case "tcp_table":
             return f"tcp:{part.place.removeprefix('inet:')}"
         case "sqlite":
-            return f"sqlite:{part.spec.get('postfix', part.place + '.cf')}"
+            return f"proxy:sqlite:{SQLITE}"
     return f"{part.kind}:{part.place.removesuffix(FILES.get(part.kind, ''))}"
 
 
@@ -39,7 +44,7 @@ def asks(text: str, part: Part, queue: Path) -> bool:
     """Whether a word of Postfix's config (a table, or the place of a policy service) means this part."""
     text = text.strip("{} ").split(",")[0].strip().removeprefix("proxy:")
     if part.kind == "sqlite":
-        return text == table(part, queue)
+        return text.startswith("sqlite:") and _database(Path(text.removeprefix("sqlite:"))) == part.place
     if part.kind in ("socketmap", "policy"):
         if part.kind == "socketmap":
             if not text.startswith("socketmap:"):
@@ -78,3 +83,11 @@ def _door(place: str, queue: Path) -> str:
         if queue in path.parents:
             return f"unix:{path.relative_to(queue)}"
     return place
+
+
+def _database(asked: Path) -> str:
+    """The database that such a file names (sqlite_table(5)); '' if it says none."""
+    with suppress(OSError, UnicodeDecodeError):
+        found = _DATABASE.search(asked.read_text())
+        return found[1] if found else ""
+    return ""

@@ -17,7 +17,7 @@ from poprelay.mta.postfix.restrictions import LISTS
 
 _ASKED: Final = (
     "mail_version", "config_directory", "queue_directory", "mail_owner", "mynetworks", "proxy_read_maps",
-    "smtpd_helo_required", "smtpd_client_port_logging", *LISTS,
+    "multi_instance_directories", *LISTS,
 )  # fmt: skip
 
 
@@ -80,6 +80,24 @@ class Instance(msgspec.Struct, frozen=True):
             return getgrgid(getpwnam(owner).pw_gid).gr_name
         except KeyError:
             raise MtaError(f"{self.main}: mail_owner: this host has no user {owner!r}") from None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """postconf, for this instance."""
+        return ("postconf", *self.where)
+
+    def written(self, name: str) -> str:
+        """A parameter as main.cf has it, with its `$names`."""
+        return postconf.values(self.postconf, [*self.where, name], expanded=False)[name]
+
+    def remarks(self) -> list[str]:
+        """What an operator should know before anything is changed here."""
+        others = self.values["multi_instance_directories"]
+        if not others or self.where:
+            return []
+        return [
+            f"this Postfix has further instances, and only {self.main.parent} is set up: --mta-config DIR ({others})"
+        ]
 
     def program(self, name: str) -> tuple[str, ...]:
         """Another of its programs."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from poprelay.daemon import rootsetup
+from poprelay.daemon import rootsetup, units
 from poprelay.daemon.rootlist import read_list
 from poprelay.daemon.rootsetup import UNITS, edits
 from poprelay.errors import MtaError
@@ -14,7 +14,7 @@ SECTION = '[[commands]]\nname = "courier"\n[[commands.steps]]\nrun = ["/usr/sbin
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(rootsetup, "_SYSTEMD", tmp_path / "no-systemd")
+    monkeypatch.setattr(units, "_SYSTEMD", tmp_path / "no-systemd")
     return tmp_path / "root.toml"
 
 
@@ -44,14 +44,14 @@ def test_without_a_command_there_is_nothing_to_write(path: Path) -> None:
 def test_our_units_are_written_where_systemd_has_none_and_run_this_program(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    units = tmp_path / "units"
-    units.mkdir()
-    monkeypatch.setattr(rootsetup, "_SYSTEMD", tmp_path)
-    monkeypatch.setattr(rootsetup, "_OWN_UNITS", units)
-    monkeypatch.setattr(rootsetup, "_UNITS", (units,))
+    folder = tmp_path / "units"
+    folder.mkdir()
+    monkeypatch.setattr(units, "_SYSTEMD", tmp_path)
+    monkeypatch.setattr(units, "OWN", folder)
+    monkeypatch.setattr(units, "FOLDERS", (folder,))
     monkeypatch.setattr(rootsetup, "_PROGRAM", "/usr/bin/poprelay")
     written = edits(SECTION, path)[1:]
-    assert [edit.path for edit in written] == [units / unit for unit in UNITS]
+    assert [edit.path for edit in written] == [folder / unit for unit in UNITS]
     started = [line for line in written[1].content.decode().splitlines() if line.startswith("ExecStart=")]
     program = Path(started[0].removeprefix("ExecStart=").removesuffix(" root-commands"))
     assert program.name == "poprelay"

@@ -23,7 +23,11 @@ maillog_file = /var/log/mail.log
 """
 _SPOOL: Final = """
 touch /etc/postfix/dynamicmaps.cf /var/log/mail.log
-echo 'lmdb postfix-lmdb.so dict_lmdb_open mkmap_lmdb_open' >>/etc/postfix/dynamicmaps.cf
+cat >>/etc/postfix/dynamicmaps.cf <<'E'
+lmdb postfix-lmdb.so dict_lmdb_open mkmap_lmdb_open
+cdb postfix-cdb.so dict_cdb_open mkmap_cdb_open
+sqlite postfix-sqlite.so dict_sqlite_open
+E
 chown postfix /var/lib/postfix
 cd /var/spool/postfix
 mkdir -p active bounce corrupt defer deferred flush hold incoming maildrop private public saved trace pid

@@ -18,9 +18,10 @@ _EXIT: Final = {"note": 0, "fault": 1, "danger": 4}
 
 @click.command(name="doctor")
 @click.argument("mta", required=False, default="")
+@options.mta_config
 @options.config
 @options.as_json
-def command(mta: str, config_path: Path, as_json: bool) -> None:
+def command(mta: str, mta_config: Path | None, config_path: Path, as_json: bool) -> None:
     """Find what is wrong or dangerous in our config, our sources, the daemon, and how the MTA asks us.
 
     Each finding says what it is, why it matters, and the line that mends it. Run it as root, so that it sees all. Exit
@@ -28,7 +29,7 @@ def command(mta: str, config_path: Path, as_json: bool) -> None:
     """
     from poprelay.daemon.doctor import examine
 
-    findings = examine(config_path, mta)
+    findings = examine(config_path, mta, mta_config)
     for finding in findings:
         if as_json:
             print_json(msgspec.to_builtins(finding))

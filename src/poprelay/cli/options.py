@@ -49,3 +49,7 @@ config = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 user = click.option("--user", help="Only this user.")
 address = click.option("--address", type=Address(), help="Only this address.")
+mta_config = click.option(
+    "--mta-config", type=click.Path(path_type=Path), metavar="PATH",
+    help="The MTA's config, where it is not the usual one (Postfix: an instance's directory).",
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -25,11 +26,13 @@ from poprelay.escape import show
     "--port", type=click.IntRange(1, 65535), default=25, show_default=True, help="The SMTP port, for the proof."
 )
 @click.option("--from", "source", type=options.Address(), help="An address of this host, for the proof.")
+@options.mta_config
 @options.config
 @options.as_json
 def command(
     mta: str,
     kind: str,
+    mta_config: Path | None,
     log: Path | None,
     agents: tuple[str, ...],
     changes: bool,
@@ -55,7 +58,7 @@ def command(
 
     if undoes:
         sys.exit(0 if undo_setup(config_path, say) else 1)
-    setup = Setup(config_path, mta=mta, kind=kind, log=log, agents=agents)
+    setup = Setup(config_path, mta=mta, kind=kind, mta_config=mta_config, log=log, agents=agents)
     difference = setup.diff()
     if as_json:
         files = [str(edit.path) for edit in setup.edits()]
@@ -65,6 +68,8 @@ def command(
             print(show(sentence))
         print("\n".join(map(show, difference.splitlines())) or "nothing is to be changed")
     if changes:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # then, too, everything is put back
+            signal.signal(number, signal.default_int_handler)
         setup.apply(say, port=port, source=source or "")
     elif difference and not as_json:
         print("nothing was changed yet: poprelay setup --apply does it")

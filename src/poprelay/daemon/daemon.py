@@ -73,6 +73,7 @@ class Daemon:
         self.clock = Clock()
         self.since: Instant = self.clock.now()
         self.reload_error = ""
+        self.reloads = 0
         self.supervisor = Supervisor(self.clock)
         self.lookout = Lookout(ask_mta=self.config.settings.relay.exclude_mta)
         self._stop = asyncio.Event()
@@ -139,6 +140,7 @@ class Daemon:
             self.reload_error = ""
             log.info("reloaded", config=str(self.config_path))
         finally:
+            self.reloads += 1
             systemd.notify("READY=1")
 
     async def _reload(self) -> None:

@@ -16,7 +16,7 @@ from poprelay.agents import catalog
 from poprelay.clock import Clock
 from poprelay.errors import MtaError, SourceError
 from poprelay.model import Login
-from poprelay.mta import KINDS, Installed, Mta
+from poprelay.mta import KINDS, Installed, Mta, Placed
 from poprelay.scan import Scanner
 from poprelay.sources.lines import Lines
 
@@ -44,11 +44,11 @@ class Source(msgspec.Struct, frozen=True):
     how: str
 
 
-def find_mta(name: str = "") -> tuple[Mta, Installed]:
-    """The MTA of this host, or the one of that name. Raises MtaError if there is none, or more than one."""
+def find_mta(name: str = "", config: Path | None = None) -> tuple[Mta, Installed]:
+    """The MTA of this host, or the one of that name, with that config. Raises MtaError if there is none, or more."""
     if name and name not in KINDS:
         raise MtaError(f"there is no MTA {name!r} that we know", remedy=f"name one of {', '.join(KINDS)}")
-    found = [(mta, installed) for mta in map(mta_named, [name] if name else KINDS) if (installed := mta.find())]
+    found = [(mta, installed) for mta in mtas(name, config) if (installed := mta.find())]
     if not found:
         raise MtaError(f"{name or 'no MTA that we know'} is not installed here", remedy=f"known: {', '.join(KINDS)}")
     if len(found) > 1:
@@ -57,12 +57,22 @@ def find_mta(name: str = "") -> tuple[Mta, Installed]:
     return found[0]
 
 
-def mta_named(name: str) -> Mta:
-    """The class for an MTA of this name, ready."""
+def mtas(name: str = "", config: Path | None = None) -> list[Mta]:
+    """Every MTA that we know, or the one of that name, which may have its config elsewhere. Raises MtaError."""
+    if config is not None and not name:
+        raise MtaError("whose config that is must be said", remedy="name the MTA, too")
+    return [_made(one, config) for one in ([name] if name else KINDS)]
+
+
+def _made(name: str, config: Path | None) -> Mta:
     module, _, cls = KINDS[name].partition(":")
-    made: Any = getattr(import_module(module), cls)()
-    found: Mta = made
-    return found
+    kind: Any = getattr(import_module(module), cls)
+    if config is None:
+        made: Mta = kind()
+        return made
+    if not isinstance(kind, Placed):
+        raise MtaError(f"{name} has one config only", remedy="leave --mta-config out")
+    return kind.at(config)
 
 
 def find_source(log: Path | None = None, agents: Sequence[str] = ()) -> Source:

@@ -15,10 +15,10 @@ from poprelay.address import Network
 from poprelay.config.load import control_socket
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config, Configured, read_config
-from poprelay.daemon.detect import logins_of, mta_named
+from poprelay.daemon.detect import logins_of, mtas
 from poprelay.daemon.starting import USER
 from poprelay.errors import NoDaemon, PoprelayError
-from poprelay.mta import KINDS, Finding, Part
+from poprelay.mta import Finding, Mta, Part
 from poprelay.mta.host import bridges, gateways
 from poprelay.spans import show_span
 
@@ -30,7 +30,7 @@ _ORDER: Final = ("danger", "fault", "note")
 Row = dict[str, Any]
 
 
-def examine(config_path: Path, mta: str = "") -> list[Finding]:
+def examine(config_path: Path, mta: str = "", mta_config: Path | None = None) -> list[Finding]:
     """Everything that is wrong, the worst first. Raises ConfigError if our config is refused."""
     config = read_config(config_path)
     status = _status(config_path)
@@ -44,7 +44,7 @@ def examine(config_path: Path, mta: str = "") -> list[Finding]:
         *_sources(config, status),
         *_crowds(config, grants),
         *_selinux(config),
-        *_mtas(config, mta),
+        *_mtas(config, mtas(mta, mta_config)),
     ]
     return sorted(found, key=lambda one: _ORDER.index(one.level))
 
@@ -58,11 +58,11 @@ def parts_of(config: Config) -> list[Part]:
     ]
 
 
-def _mtas(config: Config, name: str) -> Iterator[Finding]:
+def _mtas(config: Config, among: Sequence[Mta]) -> Iterator[Finding]:
     """What each MTA that is here says; that one does not ask matters only if none does."""
     parts = parts_of(config)
     asked: list[list[Finding]] = []
-    for mta in map(mta_named, [name] if name else KINDS):
+    for mta in among:
         try:
             if mta.find() is not None:
                 asked.append(list(mta.examine(parts)))

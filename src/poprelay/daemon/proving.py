@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ Of the networks in RFC 5737 it is not 192.0.2.0/24, which Debian's Sendmail reje
 PATIENCE: Final = 15.0
 """Seconds until a change must be seen by the MTA."""
 _PAUSE: Final = 0.2
+_CONNECT: Final = 5.0
 _REASON: Final = "setup's proof"
 _OTHER: Final = "prove it from another address: --from ADDRESS"
 
@@ -38,6 +40,16 @@ def prove(control: Path, say: Callable[[str], None], *, port: int, source: str =
         finally:
             _ask(control, "revoke", address=address, reason=_REASON)
         say(f"without it, it is refused again: {_until(False, port, address)}")
+
+
+def check_port(port: int, source: str = "") -> None:
+    """Raises MtaError if nobody listens there, before anything is changed for nothing."""
+    loopback = ("127.0.0.1", "::1")
+    for server in (*loopback, *([source] if source else sorted(own_addresses().difference(loopback)))):
+        with suppress(OSError):
+            socket.create_connection((server, port), _CONNECT).close()
+            return
+    raise MtaError(f"no SMTP server listens at port {port}", remedy="start it, or name its port: --port")
 
 
 def _until(accepted: bool, port: int, address: str) -> Verdict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,19 +11,16 @@ from typing import Final
 
 import poprelay
 from poprelay.config.load import Document
+from poprelay.daemon import units
 from poprelay.daemon.rootlist import CONFIG, parse_list
 from poprelay.daemon.rootpart import serve_requests
 from poprelay.daemon.starting import USER
 from poprelay.errors import MtaError, PoprelayError
 from poprelay.maps.root import DIRECTORY
 from poprelay.mta import Edit, Folder
-from poprelay.mta.apply import Record, make, run
+from poprelay.mta.apply import Record, make
 
 UNITS: Final = ("poprelay-root.path", "poprelay-root.service")
-_SYSTEMD: Final = Path("/run/systemd/system")
-_OWN_UNITS: Final = Path("/etc/systemd/system")
-_UNITS: Final = (_OWN_UNITS, *map(Path, ("/run/systemd/system", "/usr/local/lib/systemd/system")),
-                 *map(Path, ("/usr/lib/systemd/system", "/lib/systemd/system")))  # fmt: skip
 _SHIPPED: Final = (
     Path(sys.prefix, "share/poprelay/systemd"),
     Path(poprelay.__file__).parents[2] / "packaging/systemd",
@@ -69,12 +65,8 @@ def attending(record: Record, say: Callable[[str], None]) -> Iterator[None]:
     """
     for folder in _FOLDERS:
         make(folder)
-    if _SYSTEMD.is_dir() and _known():
-        path = UNITS[0]
-        enabled = subprocess.run(["systemctl", "is-enabled", "-q", path], capture_output=True, check=False)
-        if enabled.returncode:
-            record.ends = [["systemctl", "disable", "--now", path]]
-        run([("systemctl", "daemon-reload"), ("systemctl", "enable", "--now", path)])
+    if units.booted() and units.known(UNITS[0]):
+        units.enable(UNITS[:1], record)
         say("root's part is enabled: systemctl status poprelay-root.path")
         yield
         return
@@ -97,15 +89,11 @@ def _serve(ended: threading.Event) -> None:
             continue  # whoever asked was answered so, and says it
 
 
-def _known() -> bool:
-    return any((folder / UNITS[0]).exists() for folder in _UNITS)
-
-
 def _units() -> list[Edit]:
-    if not _SYSTEMD.is_dir() or _known():
+    if not units.booted() or units.known(UNITS[0]):
         return []
     shipped = next((folder for folder in _SHIPPED if (folder / UNITS[0]).exists()), None)
     if shipped is None:
         return []
     program = _PROGRAM if Path(_PROGRAM).exists() else str(Path(sys.executable).with_name("poprelay"))
-    return [Edit(_OWN_UNITS / unit, (shipped / unit).read_text().replace(_PROGRAM, program).encode()) for unit in UNITS]
+    return [Edit(units.OWN / unit, (shipped / unit).read_text().replace(_PROGRAM, program).encode()) for unit in UNITS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
@@ -13,15 +13,18 @@ from poprelay.config.load import Document, control_socket
 from poprelay.daemon import rootsetup
 from poprelay.daemon.configure import Config, build_config
 from poprelay.daemon.detect import Source, find_mta, find_source
-from poprelay.daemon.proving import prove
-from poprelay.daemon.starting import USER, running
+from poprelay.daemon.proving import check_port, prove
+from poprelay.daemon.starting import USER, running, told
 from poprelay.errors import MtaError, PoprelayError
 from poprelay.mta import Edit, Folder, Plan
-from poprelay.mta.apply import Record, apply, diff, pending, read_record, run, undo
+from poprelay.mta.apply import Before, Record, apply, backup_of, diff, pending, read_record, run, undo
 
 RECORD: Final = "setup.json"
 """Beside the config: what was changed, so that it can be taken back."""
 _HEAD: Final = '# poprelay.toml(5); packaging/poprelay.toml shows every setting\n\n[relay]\nperiod = "30m"\n'
+
+STATE: Final = Path("/var/lib/poprelay")
+"""Where ledger and maps lie."""
 
 Say = Callable[[str], None]
 
@@ -35,12 +38,13 @@ class Setup:
         *,
         mta: str = "",
         kind: str = "",
+        mta_config: Path | None = None,
         log: Path | None = None,
         agents: Sequence[str] = (),
     ) -> None:
         self.config_path = config_path
         self.record_path = config_path.with_name(RECORD)
-        self.mta, self.installed = find_mta(mta)
+        self.mta, self.installed = find_mta(mta, mta_config)
         self.kind = kind or self.installed.kinds[0]
         if self.kind not in self.installed.kinds:
             raise MtaError(
@@ -70,30 +74,48 @@ class Setup:
         return diff(self.edits())
 
     def apply(self, say: Say, *, port: int, source: str = "") -> None:
-        """Change it and prove it. If anything fails, everything is put back, and MtaError says why."""
+        """Change it and prove it. If anything fails, what this run has changed is put back, and MtaError says why."""
         _account()
         run(self.plan.check)  # what is broken before is not ours to change
+        check_port(port, source)
+        edits = self.edits()
+        earlier = read_record(self.record_path, self.mta.name)
+        before = Before.of(edits, earlier)
         record = read_record(self.record_path, self.mta.name)
         record.reload = [list(command) for command in (*self.plan.make, *self.plan.reload)]
         try:
             ours = pending([self.config_edit, *self.root_edits])
             apply(ours, self._folders(), self.record_path, record, self.plan.kept)
-            with self._attended(record, say), running(self.config_path, say):
+            with self._attended(record, say), running(self.config_path, record, say):
                 apply(pending(self.plan.edits), (), self.record_path, record)
+                for edit in edits:
+                    backup = backup_of(Path(os.path.realpath(edit.path)))
+                    say(f"wrote {edit.path}" + (f"; as it was before: {backup}" if backup.exists() else ""))
                 run(self.plan.make)
                 run(self.plan.check)
                 run(self.plan.reload)
                 prove(control_socket(self.config_path), say, port=port, source=source)
         except (PoprelayError, OSError, KeyboardInterrupt) as error:
-            _take_back(self.record_path, record, say)
-            raise MtaError(f"everything was put back: {str(error) or 'interrupted'}") from error
+            why = str(error) or "interrupted"
+            if not edits and earlier.files:
+                raise MtaError(f"nothing was changed, for all is set up, but it does not work: {why}") from error
+            if earlier.files:
+                before.put_back(self.record_path, record)
+                _tell(self.config_path, record, say)
+            else:
+                _take_back(self.config_path, record, say)
+            raise MtaError(f"everything was put back: {why}") from error
 
     def _attended(self, record: Record, say: Say) -> AbstractContextManager[None]:
         return rootsetup.attending(record, say) if self.plan.root else nullcontext()
 
     def _folders(self) -> tuple[Folder, ...]:
-        state = Path("/var/lib/poprelay")
-        return (Folder(state, USER, USER), Folder(state / "private", USER, USER, 0o700), *self.plan.folders)
+        ours = (
+            Folder(self.config_path.parent),
+            Folder(STATE, USER, USER),
+            Folder(STATE / "private", USER, USER, 0o700),
+        )
+        return (*ours, *self.plan.folders)
 
     def _config(self, log: Path | None, agents: Sequence[str]) -> Edit:
         """Our own config with what the plan needs: a new file, or a section more in the one that is there."""
@@ -118,20 +140,34 @@ def undo_setup(config_path: Path, say: Say) -> bool:
     record = read_record(record_path)
     if not record.files and not record.folders:
         raise MtaError(f"nothing is to be undone: there is no {record_path}")
-    return _take_back(record_path, record, say)
+    whole = _take_back(config_path, record, say)
+    if STATE.exists():
+        say(f"the ledger and the maps stay in {STATE}")
+    return whole
 
 
-def _take_back(record_path: Path, record: Record, say: Say) -> bool:
-    """Put everything back, and let the MTA read its files as they are now; False if something was left as it is."""
-    _tried(record.ends, "root's part", say)
-    left = undo(record_path, record)
+def _take_back(config_path: Path, record: Record, say: Say) -> bool:
+    """Put everything back, and let all read their files as they are now; False if something was left as it is."""
+    for command in record.ends:
+        _tried([command], " ".join(command), say)
+    left = undo(config_path.with_name(RECORD), record)
     for sentence in left:
         say(sentence)
-    _tried(record.reload, record.mta, say)
+    _tell(config_path, record, say)
     return not left
 
 
-def _tried(commands: Sequence[Sequence[str]], who: str, say: Say) -> None:
+def _tell(config_path: Path, record: Record, say: Say) -> None:
+    """Let the MTA, and the daemon that runs, read their files as they are now."""
+    _tried(record.reload, record.mta, say)
+    if config_path.exists():
+        try:
+            told(config_path)
+        except PoprelayError as error:
+            say(f"the daemon could not be told: {error}")
+
+
+def _tried(commands: Iterable[Sequence[str]], who: str, say: Say) -> None:
     try:
         run(commands)
     except MtaError as error:

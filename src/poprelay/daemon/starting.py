@@ -11,34 +11,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from poprelay.config.load import control_socket
+from poprelay.daemon import units
 from poprelay.daemon.client import ask, connect
 from poprelay.errors import MtaError, NoDaemon, PoprelayError
-from poprelay.mta.apply import run
+from poprelay.mta.apply import Record
 
 USER: Final = "poprelay"
 """The daemon's account."""
-_UNIT: Final = Path("/etc/systemd/system/poprelay.service")
 _PATIENCE: Final = 30.0
 
 
 @contextmanager
-def running(config_path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """A daemon on that config: the one that runs, told to read it again; systemd's; or one only for this."""
-    try:
-        with connect(control_socket(config_path)) as connection:
-            row = next(iter(ask(connection, "status", {})))
-    except NoDaemon:
-        pass
-    else:
-        os.kill(row["pid"], signal.SIGHUP)
-        time.sleep(1.0)
+def running(config_path: Path, record: Record, say: Callable[[str], None]) -> Iterator[None]:
+    """A daemon on that config: the one that runs, told to read it again; systemd's; or one only for this.
+
+    What ends the unit, if it was not enabled, goes into the record.
+    """
+    if told(config_path):
+        say("the daemon that runs has read the config again")
         yield
         return
-    if Path("/run/systemd/system").is_dir() and _UNIT.exists():
-        run([("systemctl", "enable", "--now", "poprelay.service", "poprelay-cleanup.timer")])
+    if units.booted() and units.known(units.DAEMON[0]):
+        units.enable(units.DAEMON, record)
+        say(f"enabled and started: {', '.join(units.DAEMON)}")
         yield
         return
     account = pwd.getpwnam(USER)
@@ -55,7 +53,7 @@ def running(config_path: Path, say: Callable[[str], None]) -> Iterator[None]:
         stdin=subprocess.DEVNULL,
     )
     try:
-        _await(daemon, control_socket(config_path))
+        _await(daemon, config_path)
         yield
         say("poprelay ran only for this proof: start it now, and at every boot (packaging/systemd/poprelay.service)")
     finally:
@@ -63,13 +61,39 @@ def running(config_path: Path, say: Callable[[str], None]) -> Iterator[None]:
         daemon.communicate(timeout=30)
 
 
-def _await(daemon: subprocess.Popen[bytes], control: Path) -> None:
+def told(config_path: Path) -> bool:
+    """Let the daemon that runs read its config again; False if none runs. Raises MtaError if it refuses."""
+    try:
+        before = _status(config_path)
+    except NoDaemon:
+        return False
+    if Path(before["config"]).is_absolute() and before["config"] != str(config_path.absolute()):
+        raise MtaError(f"a daemon runs with another config: {before['config']}", remedy="name it: --config, or stop it")
+    if before["observe"]:
+        raise MtaError("the daemon that runs only observes, and tells no MTA", remedy="start it without --observe")
+    os.kill(before["pid"], signal.SIGHUP)
+    end = time.monotonic() + _PATIENCE
+    while (now := _status(config_path))["reloads"] == before["reloads"]:
+        if time.monotonic() > end:
+            raise MtaError(f"the daemon did not read its config again within {_PATIENCE:g} seconds")
+        time.sleep(0.05)
+    if refused := [problem for problem in now["problems"] if "reload was refused" in problem]:
+        raise MtaError(refused[0])
+    return True
+
+
+def _status(config_path: Path) -> dict[str, Any]:
+    with connect(control_socket(config_path)) as connection:
+        row: dict[str, Any] = next(iter(ask(connection, "status", {})))
+        return row
+
+
+def _await(daemon: subprocess.Popen[bytes], config_path: Path) -> None:
     end = time.monotonic() + _PATIENCE
     while daemon.poll() is None and time.monotonic() < end:
         try:
-            with connect(control) as connection:
-                if next(iter(ask(connection, "status", {})))["state"] == "running":
-                    return
+            if _status(config_path)["state"] == "running":
+                return
         except PoprelayError:
             pass
         time.sleep(0.1)

@@ -43,6 +43,7 @@ def status_row(daemon: Daemon) -> Row:
         "pid": os.getpid(),
         "since": rfc3339(daemon.since),
         "config": str(daemon.config_path),
+        "reloads": daemon.reloads,
         "observe": daemon.observe,
         "state": "starting" if keeper.is_starting else "running",
         "ledger": {

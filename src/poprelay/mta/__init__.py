@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -101,6 +101,15 @@ class Mta(Protocol):
 
     def examine(self, parts: Sequence[Part]) -> Iterable[Finding]:
         """What is wrong with how it asks these."""
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A class of an MTA that may stand more than once on a host, each with a config of its own."""
+
+    def at(self, config: Path) -> Mta:
+        """The one with that config."""
         ...
 
 

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -116,20 +116,42 @@ def undo(record_path: Path, record: Record) -> list[str]:
             where = f"; as it was before: {backup}" if changed.existed else ""
             left.append(f"{path} was changed since, and is left as it is{where}")
             kept.append(changed)
-        elif changed.existed:
-            if backup.exists():
-                backup.replace(path)
         else:
-            path.unlink(missing_ok=True)
-    for name in reversed(record.folders):
-        with contextlib.suppress(OSError):  # gone, or something lies in it
-            Path(name).rmdir()
-    record.files, record.folders = kept[::-1], []
+            _restore(changed)
+    folders, record.folders = record.folders, []
+    record.files = kept[::-1]
     if kept:
         _write_record(record_path, record)
     else:
         record_path.unlink(missing_ok=True)
+    _remove_empty(reversed(folders))
     return left
+
+
+class Before(NamedTuple):
+    """What files held before a run that is not the first, and the record as it was then."""
+
+    contents: dict[Path, bytes | None]
+    record: Record
+
+    @classmethod
+    def of(cls, edits: Iterable[Edit], record: Record) -> Self:
+        return cls({(path := Path(os.path.realpath(edit.path))): _content(path) for edit in edits}, record)
+
+    def put_back(self, record_path: Path, now: Record) -> None:
+        """Put back what that run has changed, and keep what the runs before it have. Raises MtaError."""
+        known = {changed.path for changed in self.record.files}
+        try:
+            for changed in now.files:
+                if changed.path not in known:
+                    _restore(changed)
+            for path, content in self.contents.items():
+                if content is not None and str(path) in known:
+                    replace(path, content, 0o644)
+            _remove_empty(name for name in now.folders if name not in self.record.folders)
+            _write_record(record_path, self.record)
+        except OSError as error:
+            raise MtaError(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
 
 
 def run(commands: Iterable[Sequence[str]]) -> None:
@@ -190,6 +212,21 @@ def _touched(changed: Changed) -> bool:
     """Whether somebody else has changed the file since."""
     content = _content(Path(changed.path))
     return content is not None and not changed.changing and _digest(content) != changed.digest
+
+
+def _restore(changed: Changed) -> None:
+    """Make a file what it was before, or gone if it was not there."""
+    path, backup = Path(changed.path), backup_of(Path(changed.path))
+    if not changed.existed:
+        path.unlink(missing_ok=True)
+    elif backup.exists():
+        backup.replace(path)
+
+
+def _remove_empty(folders: Iterable[str]) -> None:
+    for name in folders:
+        with contextlib.suppress(OSError):  # gone, or something lies in it
+            Path(name).rmdir()
 
 
 def _back_up(path: Path) -> None:

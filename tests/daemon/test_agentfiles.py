@@ -27,6 +27,12 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test adds to the catalog is not there for the next one."""
+    monkeypatch.setattr(catalog, "_ADDED", {})
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "agents"

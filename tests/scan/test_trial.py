@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poprelay.agents import catalog
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 from poprelay.scan.trial import common_needle, try_agent, try_needles
 
 NOW = 1796000000.0  # 2026-11-29
@@ -22,7 +22,7 @@ Jun 23 00:11:05 mx tinyd: user @@ failed
 """
 
 
-def tiny(login: str = rf"user (?P<user>[^ ]+) came from {ADDRESS}$") -> Agent:
+def tiny(login: str = rf"{UNCUT}user (?P<user>[^ ]+) came from {ADDRESS}$") -> Agent:
     return Agent(name="tiny", program="tinyd", login=login)
 
 
@@ -69,6 +69,14 @@ def test_a_sample_that_gives_something_else_is_told() -> None:
     assert [message for _, _, message in told(tiny(), wrong)] == [
         "it gives login user=ann address=192.0.2.7 service=pop3, not login user=bob address=192.0.2.7 service=pop3"
     ]
+
+
+def test_a_name_that_syslog_cuts_is_an_attack_too() -> None:
+    found = try_agent(tiny(rf"user (?P<user>[^ ]+) came from {ADDRESS}$"), SAMPLES, now=NOW)
+    assert {finding.message for finding in found} == {
+        "cut by syslog behind a long name that ends in ' came from 6.6.6.6', it is a login"
+    }
+    assert UNCUT in found[0].remedy
 
 
 def test_an_attack_that_works_is_told_with_the_name_that_makes_it() -> None:

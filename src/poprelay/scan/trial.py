@@ -8,7 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from poprelay.agents import proof
-from poprelay.agents.base import Agent
+from poprelay.agents.base import UNCUT, Agent
 from poprelay.agents.lint import Finding, Severity
 from poprelay.agents.proof import CHOSEN, Sample, Template
 from poprelay.errors import AgentError
@@ -21,6 +21,9 @@ from poprelay.scan.scanner import Scanner
 FORGED: Final = "6.6.6.6"
 SHORTEST: Final = 4
 """Characters of a needle below which it is taken to stand in lines of all sorts."""
+
+CUT: Final = 1024
+"""Bytes of a line at which syslog daemons cut it: at the least, by RFC 3164."""
 
 _SIGNS: Final = ("<", ">", ">, ", "(", ")", "[", "]", '"', "'", ",", " ", ": ", "\t", "#012", "\x00", "\r", "\udcff")
 _PROBES: Final = (FORGED, f"[{FORGED}]", f"({FORGED})", f"rip={FORGED}, lip=1.1.1.1", "@@")
@@ -101,6 +104,7 @@ def _about_samples(trial: _Trial, text: str | None) -> Iterator[Finding]:
     pieces = _pieces(tried)
     for template in tried:
         yield from trial.attacked(template, pieces)
+        yield from trial.cut(template, pieces)
 
 
 def _derived(samples: Sequence[Sample]) -> Iterator[Template]:
@@ -149,21 +153,36 @@ class _Trial:
     def attacked(self, template: Template, pieces: Sequence[str]) -> Iterator[Finding]:
         """Whether some text of a client names another address than that which logs in."""
         where = f"template {_short(template.lines[-1])!r}"
-        plain = [event.address for event in self._logins(template, "ann")]
+        plain = [event.address for event in self._logins(template.filled("ann"))]
         if plain != ([template.address] if template.address else []):
             message = f"filled with 'ann', it gives logins from {', '.join(map(str, plain)) or 'nobody'}"
             yield _finding("templates", where, message, "", "mend the pattern, or the claim above the lines")
         texts = [first + second for first, second in product(pieces, pieces)]
-        lines = [line for text in texts for line in template.filled(text)]
-        for number, event in self._scan(lines):
+        for number, event in self._wrong(template, [template.filled(text) for text in texts]):
+            yield _fooled(where, texts[number], event.address, template.address)
+
+    def cut(self, template: Template, pieces: Sequence[str]) -> Iterator[Finding]:
+        """Whether a line that syslog cut within a long name means something that its whole does not."""
+        room = CUT - max(line.find(CHOSEN) for line in template.lines)
+        logs = [[line[:CUT] for line in template.filled("x" * (room - len(piece)) + piece)] for piece in pieces]
+        for number, event in self._wrong(template, logs):
+            where = f"template {_short(template.lines[-1])!r}"
+            message = f"cut by syslog behind a long name that ends in {show(pieces[number])!r}, it is a login"
+            why = f"from {event.address}, and clients choose the length of their names"
+            remedy = f"begin the pattern with {UNCUT}, so that it takes no line which may have been cut"
+            yield _finding("attacks", where, message, why, remedy)
+
+    def _wrong(self, template: Template, logs: Sequence[Sequence[str]]) -> Iterator[tuple[int, Login]]:
+        """The first of these logs, all made from the template, in which another address logs in; if there is one."""
+        for number, event in self._scan([line for log in logs for line in log]):
             if isinstance(event, Login) and event.address != template.address:
-                text = texts[number // len(template.lines)]
-                if any(each.address == event.address for each in self._logins(template, text)):
-                    yield _fooled(where, text, event.address, template.address)
+                index = number // len(template.lines)
+                if any(alone.address == event.address for alone in self._logins(logs[index])):
+                    yield index, event
                     return
 
-    def _logins(self, template: Template, text: str) -> list[Login]:
-        return [event for _, event in self._scan(template.filled(text)) if isinstance(event, Login)]
+    def _logins(self, lines: Sequence[str]) -> list[Login]:
+        return [event for _, event in self._scan(lines) if isinstance(event, Login)]
 
     def _scan(self, lines: Sequence[str]) -> list[tuple[int, Event]]:
         """What the agent sees in these lines, a log of their own; each event with the number of its line."""

@@ -45,6 +45,8 @@ def test_a_plain_config_leaves_no_doubt(file: Path) -> None:
         ("", 'allow_networks = ["0.0.0.0/0"]', "loopback"),
         ("", 'allow_networks = ["127.0.0.0/8"]', "loopback"),
         ('[control]\nmode = "0666"', "", "every user of this host can see who logged in"),
+        ('[metrics]\nlisten = "unix:/v/m"\nmode = "0666"', "", "every user of this host can see what poprelay counts"),
+        ('[[services]]\nkind = "socketmap"\nlisten = "unix:/v/s"\nvalue = "1"', "", "permits only by accident"),
         ('[control]\ngroup = "nosuchgroup"', "", "this host has no group 'nosuchgroup'"),
         ('[control]\nwriters = ["nosuchuser"]', "", "this host has no user 'nosuchuser'"),
         ('[[services]]\nkind = "policy"\nlisten = "unix:/v/p"\ngroup = "nosuchgroup"', "", "no group 'nosuchgroup'"),

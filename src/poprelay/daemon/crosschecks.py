@@ -16,6 +16,7 @@ from poprelay.config.problem import Problem, show_path
 from poprelay.config.section import Section
 from poprelay.daemon.kinds import BUILTIN
 from poprelay.ledger.rules import Rules, RuleTerms
+from poprelay.maps.access import flaw
 
 if TYPE_CHECKING:
     from poprelay.daemon.configure import Config, Configured
@@ -155,6 +156,13 @@ def _about_doors(config: Config) -> Iterator[tuple[Keys, str]]:
         yield (), "there is no map and no service: nothing tells an MTA, and the ledger is only a list to look at"
     if control.mode & 0o006:
         yield ("control", "mode"), "every user of this host can see who logged in from where"
+    metrics = config.settings.metrics
+    if metrics.listen is not None and metrics.listen.unix is not None and metrics.mode & 0o006:
+        yield ("metrics", "mode"), "every user of this host can see what poprelay counts"
+    for part in config.services:
+        value = part.spec.get("value") if part.kind == "socketmap" and part.spec.get("for") != "sendmail" else None
+        if isinstance(value, str) and (wrong := flaw(value)):
+            yield _keys(part, "value"), wrong
     groups: list[tuple[Keys, str]] = [(("control", "group"), control.group)]
     groups += [(_keys(part, "group"), str(part.spec.get("group", ""))) for part in config.services]
     for keys, name in groups:

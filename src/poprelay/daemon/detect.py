@@ -46,8 +46,6 @@ class Source(msgspec.Struct, frozen=True):
 
 def find_mta(name: str = "", config: Path | None = None) -> tuple[Mta, Installed]:
     """The MTA of this host, or the one of that name, with that config. Raises MtaError if there is none, or more."""
-    if name and name not in KINDS:
-        raise MtaError(f"there is no MTA {name!r} that we know", remedy=f"name one of {', '.join(KINDS)}")
     found = [(mta, installed) for mta in mtas(name, config) if (installed := mta.find())]
     if not found:
         raise MtaError(f"{name or 'no MTA that we know'} is not installed here", remedy=f"known: {', '.join(KINDS)}")
@@ -59,6 +57,8 @@ def find_mta(name: str = "", config: Path | None = None) -> tuple[Mta, Installed
 
 def mtas(name: str = "", config: Path | None = None) -> list[Mta]:
     """Every MTA that we know, or the one of that name, which may have its config elsewhere. Raises MtaError."""
+    if name and name not in KINDS:
+        raise MtaError(f"there is no MTA {name!r} that we know", remedy=f"name one of {', '.join(KINDS)}")
     if config is not None and not name:
         raise MtaError("whose config that is must be said", remedy="name the MTA, too")
     return [_made(one, config) for one in ([name] if name else KINDS)]

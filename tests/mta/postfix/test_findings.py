@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
 from poprelay.mta import Finding, Part
+from poprelay.mta.files import faults_of_socket
 from poprelay.mta.postfix.findings import examine
 from poprelay.mta.postfix.instance import Instance, Smtpd
 from poprelay.mta.postfix.restrictions import LISTS, RECIPIENT, RELAY
@@ -12,6 +18,20 @@ from poprelay.mta.postfix.restrictions import LISTS, RECIPIENT, RELAY
 ASK = "check_client_access socketmap:unix:poprelay/socketmap:relay"
 GOOD = f"permit_mynetworks, permit_auth_destination, {ASK}, reject_unauth_destination"
 PART = Part("service", "socketmap", "unix:/var/spool/postfix/poprelay/socketmap")
+
+
+@pytest.fixture(autouse=True)
+def socketmap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A socket, in the place of the one below /var/spool/postfix."""
+    with tempfile.TemporaryDirectory(prefix="queue-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        path = Path(folder) / "socketmap"
+        listening.bind(str(path))
+
+        def there(part: Part, about: str, user: str) -> Iterator[Finding]:
+            return faults_of_socket(Part(part.role, part.kind, f"unix:{path}"), about, user)
+
+        monkeypatch.setattr("poprelay.mta.postfix.findings.faults_of_socket", there)
+        yield path
 
 
 def found(
@@ -29,6 +49,7 @@ def found(
             "queue_directory": "/var/spool/postfix",
             "config_directory": "/etc/postfix",
             "mynetworks": "127.0.0.0/8",
+            "mail_owner": getpwuid(os.geteuid()).pw_name,
             RELAY: GOOD,
             **(values or {}),
         },
@@ -129,3 +150,42 @@ def test_a_map_is_missing_or_closed_or_open_to_all(tmp_path: Path) -> None:
     assert [finding.level for finding in about("may write")] == ["danger"]
     path.chmod(0o644)
     assert not about(str(path))
+
+
+def test_the_socket_is_missing_or_closed_to_postfix(socketmap: Path) -> None:
+    assert found({"mail_owner": "nobody"})[-1].level == "fault"  # the folder is its owner's alone
+    socketmap.unlink()
+    assert "is missing" in found()[0].what
+
+
+def test_mynetworks_trusts_everybody() -> None:
+    one("danger", ("0.0.0.0/0", "trusts the whole internet"), {"mynetworks": "127.0.0.0/8, 0.0.0.0/0"})
+
+
+@pytest.mark.parametrize(("value", "accident"), [("20260101", True), ("RELAY", True), ("OK", False), ("REJECT", False)])
+def test_anothers_table_permits_by_accident(tmp_path: Path, value: str, accident: bool) -> None:
+    table = tmp_path / "access"
+    table.write_text(f"# ours\n10.1.2.3 {value}\n  continued\n")
+    seen = found({RELAY: f"check_client_access texthash:{table}, {GOOD}"})
+    assert [finding.level for finding in seen] == ["danger"] * accident
+    assert not accident or "10.1.2.3" in seen[0].what
+
+
+def test_proxymap_keeps_a_hash_that_it_has_opened(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    path.touch()
+    text = GOOD.replace("socketmap:unix:poprelay/socketmap:relay", f"proxy:hash:{tmp_path}/relay")
+    seen = [finding for finding in found({RELAY: text}, (Part("map", "hash", str(path)),)) if "proxy:" in finding.what]
+    assert [(finding.level, f"write hash:{tmp_path}/relay" in finding.mend) for finding in seen] == [("danger", True)]
+
+
+def test_a_jailed_smtpd_asks_a_database_by_proxymap_only(tmp_path: Path) -> None:
+    path, asked = tmp_path / "relay.sqlite", tmp_path / "relay.cf"
+    path.touch()
+    asked.write_text(f"dbpath = {path}\nquery = SELECT value FROM relay WHERE address = '%s'\n")
+    part = Part("map", "sqlite", str(path))
+    for prefix, many in (("", 1), ("proxy:", 0)):
+        text = GOOD.replace("socketmap:unix:poprelay/socketmap:relay", f"{prefix}sqlite:{asked}")
+        seen = found({RELAY: text}, (part,))
+        assert len([finding for finding in seen if "asks sqlite" in finding.what]) == many
+        assert not [finding for finding in seen if "does not ask us" in finding.what]

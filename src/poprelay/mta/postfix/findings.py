@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from poprelay.mta import Finding, Level, Part
-from poprelay.mta.files import faults_of_map
+from poprelay.mta.files import faults_of_map, faults_of_socket
 from poprelay.mta.postfix.asking import FILES, asks, question, table, visible_in_jail
 from poprelay.mta.postfix.instance import Instance, Smtpd
+from poprelay.mta.postfix.networks import parse as parse_networks
 from poprelay.mta.postfix.restrictions import LISTS, LOCAL, RECIPIENT, RELAY, STOPS, Restriction, index, parse
+from poprelay.mta.postfix.tables import accidents
 
 _ALWAYS: Final = re.compile(r"(?:static|inline):.*\b(?:OK|ok|permit|RELAY|relay|\d+)\b")
 _HELO: Final = re.compile(r"reject_(?:invalid|non_fqdn|unknown)_(?:helo_)?hostname")
@@ -23,11 +25,14 @@ _SUBMISSION: Final = ("submission", "submissions", "smtps", "587", "465")
 def examine(instance: Instance, parts: Sequence[Part]) -> Iterator[Finding]:
     """Everything that is wrong, the whole of main.cf first, then each door."""
     ours = [part for part in parts if part.kind in {*FILES, "socketmap", "policy", "tcp_table"}]
+    yield from _trusting(instance)
     yield from _networks(instance, ours)
     yield from _doors(instance, ours)
     for part in ours:
         if part.role == "map":
             yield from faults_of_map(part, "postfix")
+        else:
+            yield from faults_of_socket(part, "postfix", instance.values["mail_owner"])
 
 
 def _doors(instance: Instance, parts: Sequence[Part]) -> Iterator[Finding]:
@@ -73,6 +78,7 @@ def _door(
                 "every list must permit; the other one's OK counts for nothing here",
                 f"put {question(parts[0], instance.queue)} before {_stop(lists[name])} in {name}",
             )
+        yield from accidents(instance, lists[name], parts)
     if answered:
         yield from _helo(lists)
 
@@ -134,6 +140,7 @@ def _question(
             "mail for your own domains asks us, and waits while poprelay is down",
             f"put {LOCAL} right before {one}",
         )
+    yield from _directly(smtpd, one, part)
     if smtpd.chrooted and not visible_in_jail(one.argument, part.place, instance.queue):
         place = f"{instance.queue}/poprelay/{part.kind}"
         yield _finding(
@@ -143,6 +150,17 @@ def _question(
             f'listen = "unix:{place}" in our config, and '
             f"{question(Part('service', part.kind, f'unix:{place}'), instance.queue)} in {name}",
         )
+
+
+def _trusting(instance: Instance) -> Iterator[Finding]:
+    for network in parse_networks(instance.values["mynetworks"]).networks:
+        if network.prefixlen == 0:
+            yield _finding(
+                "danger",
+                f"mynetworks has {network}: it trusts the whole internet",
+                "permit_mynetworks lets everybody relay, and mynetworks' own logins open no grant",
+                "postconf -e 'mynetworks = 127.0.0.0/8 [::1]/128' (and your own networks)",
+            )
 
 
 def _networks(instance: Instance, parts: Sequence[Part]) -> Iterator[Finding]:
@@ -157,6 +175,25 @@ def _networks(instance: Instance, parts: Sequence[Part]) -> Iterator[Finding]:
                         "whatever an entry says, even REJECT, makes a trusted client, which may do more than relay",
                         f"take {word} out of mynetworks, and ask by check_client_access {table(part, instance.queue)}",
                     )
+
+
+def _directly(smtpd: Smtpd, one: Restriction, part: Part) -> Iterator[Finding]:
+    """By proxymap(8), which keeps what it has opened, or in a jail without it."""
+    plain = one.argument.removeprefix("proxy:")
+    if part.kind in ("hash", "cdb") and plain != one.argument:
+        yield _finding(
+            "danger",
+            f"Postfix asks {one.argument}",
+            "proxymap keeps the file that it has opened, so whoever was revoked may relay on",
+            f"write {plain}, and: postfix reload",
+        )
+    if part.kind == "sqlite" and plain == one.argument and smtpd.chrooted:
+        yield _finding(
+            "fault",
+            f"{smtpd.name} runs in a jail, and asks {one.argument} itself",
+            "there it does not see the database's log: it dies, and Postfix rests for a minute",
+            f"write proxy:{plain}, and: postfix reload",
+        )
 
 
 def _helo(lists: dict[str, list[Restriction]]) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ def _wanted(instance: Instance, name: str, part: Part, remarks: list[str]) -> st
     alone = name == RELAY or not parse(instance.values[RELAY])
     new = kept if asked else placed(kept, question(part, instance.queue), local=alone)
     if new is None:
-        if name == RECIPIENT:
+        if not alone:
             return ""
         raise MtaError(
             f"{instance.main}: {name} does not end with reject_unauth_destination: {written(kept)}",

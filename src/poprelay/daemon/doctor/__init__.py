@@ -1,0 +1,103 @@
+"""Looks for what is wrong or dangerous: in our config and sources, the daemon and its grants, and the MTA's config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from poprelay.config.load import control_socket
+from poprelay.daemon.client import ask, connect
+from poprelay.daemon.configure import Config, read_config
+from poprelay.daemon.detect import mtas
+from poprelay.daemon.doctor import crowds, installed, logs, selinux, stale
+from poprelay.errors import NoDaemon, PoprelayError
+from poprelay.mta import Finding, Mta, Part
+
+_ORDER: Final = ("danger", "fault", "note")
+
+Row = dict[str, Any]
+
+
+def examine(config_path: Path, mta: str = "", mta_config: Path | None = None) -> list[Finding]:
+    """Everything that is wrong, the worst first. Raises ConfigError if our config is refused."""
+    config = read_config(config_path)
+    status = _status(config_path)
+    grants = _grants(config_path)
+    found = [
+        *(
+            Finding("note", "config", doubt, "it is allowed, but hardly meant", f"change that line of {config_path}")
+            for doubt in config.warnings
+        ),
+        *_daemon(status),
+        *installed.faults(config),
+        *stale.faults(config, status),
+        *logs.faults(config, status),
+        *crowds.faults(config, grants),
+        *selinux.faults(parts_of(config)),
+        *_mtas(config, mtas(mta, mta_config)),
+    ]
+    return sorted(found, key=lambda one: _ORDER.index(one.level))
+
+
+def parts_of(config: Config) -> list[Part]:
+    """The maps and services, as MTAs know them."""
+    return [
+        Part(part.role, part.kind, str(part.spec.get("path", part.spec.get("listen", ""))), dict(part.spec))
+        for part in (*config.maps, *config.services)
+        if part.role != "source"
+    ]
+
+
+def _mtas(config: Config, among: Sequence[Mta]) -> Iterator[Finding]:
+    """What each MTA that is here says; that one does not ask matters only if none does."""
+    parts = parts_of(config)
+    asked: list[list[Finding]] = []
+    for mta in among:
+        try:
+            if mta.find() is not None:
+                asked.append(list(mta.examine(parts)))
+        except PoprelayError as error:
+            yield Finding("fault", mta.name, str(error), "how it asks us cannot be seen", f"poprelay doctor {mta.name}")
+    silent = [found for found in asked if any(one.what.endswith("does not ask us") for one in found)]
+    for found in asked:
+        if len(asked) == 1 or len(silent) == len(asked) or found not in silent:
+            yield from found
+
+
+def _status(config_path: Path) -> Row | None:
+    try:
+        with connect(control_socket(config_path)) as connection:
+            row: Row = next(iter(ask(connection, "status", {})))
+            return row
+    except NoDaemon:
+        return None
+
+
+def _grants(config_path: Path) -> list[Row]:
+    try:
+        with connect(control_socket(config_path)) as connection:
+            return list(ask(connection, "list", {}))
+    except NoDaemon:
+        return []
+
+
+def _daemon(status: Row | None) -> Iterator[Finding]:
+    if status is None:
+        why, mend = "no login opens anything", "systemctl start poprelay (or: poprelay run)"
+        yield Finding("fault", "poprelay", "no daemon is running", why, mend)
+        return
+    if status["observe"]:
+        why = "it sees and records, but tells no MTA"
+        yield Finding("fault", "poprelay", "the daemon only observes", why, "start it without --observe")
+    for problem in status["problems"]:
+        if not _said_elsewhere(problem, status):
+            yield Finding(
+                "fault", "poprelay", problem, "poprelay status says so", "see its log: journalctl -u poprelay"
+            )
+
+
+def _said_elsewhere(problem: str, status: Row) -> bool:
+    """Whether another finding is about the same: a map that is stale, or stamps that are off."""
+    stale = [f"map {row['name']}: " for row in status["maps"] if row["in_step"] is False]
+    return problem.startswith(tuple(stale)) or " our clock" in problem

@@ -1,0 +1,65 @@
+"""Maps that differ from the ledger: as the daemon says, or where none runs, as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from poprelay.clock import Clock
+from poprelay.daemon.configure import Config, Configured
+from poprelay.daemon.doctor.account import attempt
+from poprelay.daemon.reading import read_ledger
+from poprelay.errors import PoprelayError
+from poprelay.maps.keys import foreign_record
+from poprelay.mta import Finding
+
+_SHOWN: Final = 5
+_MEND: Final = "poprelay cleanup; then look at it again"
+
+
+def faults(config: Config, status: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """What each map holds and must not, or lacks; `status` is the daemon's, if one runs."""
+    if status is None:
+        said, _ = attempt(lambda: json.dumps(_compared(config)), None)
+        for name, more in json.loads(said or "{}").items():
+            what = f"{name} lets relay who has no grant: {', '.join(more[:_SHOWN])}" + (" …" if more[_SHOWN:] else "")
+            yield Finding("danger", name, what, "it is stale, and nobody takes out of it what has ended", _MEND)
+        return
+    for row in status["maps"]:
+        if row["in_step"] is False:
+            what = "the map is stale" + (f": {row['error']}" if row["error"] else "")
+            why = "somebody may relay who must not any more, or the other way round"
+            yield Finding("danger", row["name"], what, why, _MEND)
+
+
+def _compared(config: Config) -> dict[str, list[str]]:
+    """For each map that is there, whom it lets relay without a grant."""
+    clock = Clock()
+    try:
+        ledger = read_ledger(config.settings, clock)
+    except PoprelayError:
+        return {}
+    allowed = {grant.address for grant in ledger.grants(clock.now())}
+    found: dict[str, list[str]] = {}
+    for part in config.maps:
+        more = _keys(part) - allowed
+        if more:
+            found[part.name] = sorted(_shown(key) for key in more)
+    return found
+
+
+def _keys(part: Configured) -> set[str]:
+    path = part.spec.get("path")
+    try:
+        return set(part.object.keys()) if isinstance(path, str) and Path(path).exists() else set()
+    except (PoprelayError, OSError):
+        return set()
+    finally:
+        part.object.close()
+
+
+def _shown(key: str) -> str:
+    record = foreign_record(key)
+    return key if record is None else record.rstrip(b"\0").decode("utf-8", "backslashreplace")

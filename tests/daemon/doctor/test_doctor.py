@@ -1,0 +1,88 @@
+"""The whole of it, with a real daemon and without."""
+
+from __future__ import annotations
+
+import os
+import time
+from ipaddress import ip_network
+from pwd import getpwuid
+
+import pytest
+
+from daemon.house import House
+from live.running import until
+from poprelay.daemon.configure import read_config
+from poprelay.daemon.doctor import examine
+from poprelay.daemon.doctor.account import attempt
+from poprelay.daemon.doctor.crowds import faults as crowded
+from poprelay.mta import Finding
+
+
+@pytest.fixture(autouse=True)
+def no_mta(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poprelay.daemon.doctor.mtas", lambda name, config: [])
+    monkeypatch.setattr("poprelay.daemon.doctor.account.USER", getpwuid(os.geteuid()).pw_name)
+
+
+def found(house: House) -> list[Finding]:
+    return examine(house.poprelay.config)
+
+
+def about(house: House, word: str) -> list[Finding]:
+    return [finding for finding in found(house) if word in finding.what]
+
+
+def test_no_daemon_runs(house: House) -> None:
+    assert [finding.level for finding in about(house, "no daemon is running")] == ["fault"]
+
+
+def test_the_daemon_only_observes(house: House) -> None:
+    house.start("--observe")
+    assert [finding.level for finding in about(house, "only observes")] == ["fault"]
+
+
+def test_what_status_says_is_found_too_and_the_worst_comes_first(house: House) -> None:
+    house.start()
+    house.log.unlink()
+    until(lambda: about(house, "the file is missing"))
+    assert found(house)[0].level == "fault"
+
+
+def test_a_doubt_about_the_config_is_a_note(house: House) -> None:
+    house.poprelay.configure(house.settings(relay="").replace('"30m"', '"7d"'))
+    assert [finding.level for finding in about(house, "longer than a day")] == ["note"]
+
+
+def test_a_gateway_and_a_bridge_of_containers_are_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poprelay.daemon.doctor.crowds.gateways", lambda: frozenset({"192.0.2.1"}))
+    monkeypatch.setattr("poprelay.daemon.doctor.crowds.bridges", lambda: (ip_network("172.17.0.0/16"),))
+    house.poprelay.configure(house.settings(relay='allow_networks = ["172.16.0.0/12"]'))
+    config = read_config(house.poprelay.config)
+    grants = [{"address": address} for address in ("192.0.2.1", "172.17.0.5", "8.8.4.4")]
+    seen = list(crowded(config, grants))
+    assert [finding.level for finding in seen] == ["danger"] * 3
+    assert [
+        word in finding.what for word, finding in zip(("172.17.0.5", "192.0.2.1", "172.16.0.0/12"), seen, strict=True)
+    ]
+
+
+def test_what_the_account_may_not_do_is_told() -> None:
+    def refuse() -> str:
+        raise PermissionError(13, "no")
+
+    assert attempt(refuse, None) == ("", "Permission denied")
+    assert attempt(lambda: "yes", None) == ("yes", "")
+
+
+def test_a_map_lets_relay_who_has_no_grant_any_more(house: House) -> None:
+    house.start()
+    house.ask("allow", address="8.8.4.4", span="2s")
+    house.ask("allow", address="1.0.0.1", span="5m")
+    until(lambda: "8.8.4.4" in (house.place / "relay.txt").read_text())
+    assert about(house, "has no grant") == []
+    house.poprelay.kill()
+    time.sleep(2.1)
+    (stale,) = about(house, "has no grant")
+    assert (stale.level, "8.8.4.4" in stale.what, "1.0.0.1" in stale.what) == ("danger", True, False)
+    assert house.poprelay.run("cleanup").exit == 0
+    assert about(house, "has no grant") == []

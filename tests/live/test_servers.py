@@ -20,7 +20,7 @@ from live.rooted import PASSWORD, Served
 from live.rsyslog import Rsyslog
 from live.running import until
 from live.solid_pop3d import SolidPop3d
-from poprelay.agents import catalog
+from poprelay.agents import catalog, proof
 from poprelay.model import Event, Login
 from poprelay.scan import Scanner
 
@@ -35,6 +35,8 @@ class WholeDovecot(Dovecot):
     def __init__(self, place: Path, syslog: Path) -> None:
         super().__init__(place, ("ann",), syslog=syslog)
 
+
+FORGED: Final = "6.6.6.6"
 
 Server: TypeAlias = Served | WholeDovecot
 
@@ -65,8 +67,9 @@ def test_each_login_is_read_with_its_address_and_protection_and_so_is_its_end(
     stopping.callback(server.stop)
     protocols = [name for name in CLIENTS if name in server.ports]
     for protocol in protocols:
-        with connect(network, server, protocol, "plain", ANN4) as client, suppress(ConnectionError):
-            assert not client.login("ann", "wrong")
+        for user in ("ann", imitation(kind.name)):
+            with connect(network, server, protocol, "plain", ANN4) as client, suppress(ConnectionError):
+                assert not client.login(user, "wrong")
     done: list[tuple[str, str, str, bool | None]] = []
     for address in (ANN4, ANN6) if server.ipv6 else (ANN4,):
         for protocol in protocols:
@@ -82,6 +85,14 @@ def test_each_login_is_read_with_its_address_and_protection_and_so_is_its_end(
         assert [(event.user, event.address, event.service, event.tls) for event in logins] == done
         if server.ends:
             assert _ended(events) == len(done)
+
+
+def imitation(server: str) -> str:
+    """A user name that is what this server writes when somebody logs in."""
+    agent = catalog.find("nginx-mail" if server == "nginx" else server)
+    templates = proof.templates(catalog.samples(agent) or "")
+    line, address = next((each.lines[-1], each.address) for each in templates if each.address)
+    return line.partition(": ")[2].replace(address, FORGED).replace(proof.CHOSEN, "bob")
 
 
 def settled(log: Path, count: int) -> list[Event]:

@@ -41,14 +41,14 @@ class Host:
         """The command line for that."""
         return ["nsenter", "--target", self._pid, "--mount", "--pid", "--", *map(str, command)]
 
-    def files(self, *tops: str) -> dict[str, tuple[int, bytes]]:
-        """Every file below these directories: its mode and its content."""
-        found: dict[str, tuple[int, bytes]] = {}
-        listed = self.run("find", *tops, "-type", "f", "-printf", "%m %p\n").stdout
+    def files(self, *tops: str) -> dict[str, tuple[str, bytes]]:
+        """Every file below these directories: its mode and owner, and its content."""
+        found: dict[str, tuple[str, bytes]] = {}
+        listed = self.run("find", *tops, "-type", "f", "-printf", "%p\t%m %u:%g\n").stdout
         for line in listed.splitlines():
-            mode, _, path = line.partition(" ")
+            path, _, kept = line.partition("\t")
             words = self.words("cat", path)
-            found[path] = int(mode, 8), subprocess.run(words, capture_output=True, check=True).stdout
+            found[path] = kept, subprocess.run(words, capture_output=True, check=True).stdout
         return found
 
     def start(self, name: str, command: list[str], output: Path) -> Running:

@@ -116,5 +116,6 @@ class Placed(Protocol):
 KINDS: Final[dict[str, str]] = {
     "exim": "poprelay.mta.exim:Exim",
     "postfix": "poprelay.mta.postfix:Postfix",
+    "sendmail": "poprelay.mta.sendmail:Sendmail",
 }
 """Every MTA: name on the command line, and the class."""

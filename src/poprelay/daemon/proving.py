@@ -18,9 +18,10 @@ from poprelay.mta.apply import run
 from poprelay.mta.host import own_addresses
 
 LENT: Final = "203.0.113.254"
-"""An address of nobody that the loopback interface gets for the proof, if it has no other that will do.
+"""An address of nobody that this host takes for its own during the proof, if it has no other that will do.
 
-Of the networks in RFC 5737 it is not 192.0.2.0/24, which Debian's Sendmail rejects.
+No interface gets it, for Sendmail trusts those of all interfaces. Of the networks in RFC 5737 it is not 192.0.2.0/24,
+which Debian's Sendmail rejects.
 """
 PATIENCE: Final = 15.0
 """Seconds until a change must be seen by the MTA."""
@@ -54,6 +55,7 @@ def check_port(port: int, source: str = "") -> None:
 
 def _until(accepted: bool, port: int, address: str) -> Verdict:
     end = time.monotonic() + PATIENCE
+    pause = _PAUSE
     while True:
         verdict = _verdict(port, address)
         if verdict.accepted == accepted:
@@ -61,7 +63,8 @@ def _until(accepted: bool, port: int, address: str) -> Verdict:
         if time.monotonic() > end:
             state = "with a grant" if accepted else "whose grant was revoked"
             raise MtaError(f"a client at {address} {state} is told: {verdict}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+        pause *= 2  # Debian's Sendmail takes ten connections of a client in ten minutes
 
 
 def _ask(control: Path, operation: str, **arguments: Any) -> None:
@@ -90,7 +93,7 @@ def _verdict(port: int, address: str) -> Verdict:
 def _client(source: str, port: int) -> Iterator[tuple[str, Verdict]]:
     """An address of this host that is refused, and what it is told.
 
-    One is lent to the loopback interface if the MTA trusts all that there are.
+    One is lent if the MTA trusts all that there are.
     """
     own = (address for address in sorted(own_addresses()) if ":" not in address and special(address) != "loopback")
     trusted = None
@@ -102,14 +105,14 @@ def _client(source: str, port: int) -> Iterator[tuple[str, Verdict]]:
         trusted = address, first
     if source or shutil.which("ip") is None:
         raise _trusted(*trusted) if trusted else MtaError("this host has no address that will do", remedy=_OTHER)
-    run([("ip", "address", "add", f"{LENT}/32", "dev", "lo")])
+    run([("ip", "route", "add", "local", f"{LENT}/32", "dev", "lo")])
     try:
         first = _verdict(port, LENT)
         if first.accepted:
             raise _trusted(LENT, first)
         yield LENT, first
     finally:
-        run([("ip", "address", "del", f"{LENT}/32", "dev", "lo")])
+        run([("ip", "route", "del", "local", f"{LENT}/32", "dev", "lo")])
 
 
 def _trusted(address: str, verdict: Verdict) -> MtaError:

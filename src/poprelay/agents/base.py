@@ -30,7 +30,7 @@ SERVICES: Final = {
 }
 """What counts as POP3 or IMAP, whatever the case. A login to anything else grants nothing."""
 
-UNCUT: Final = r"(?!.{900})"
+UNCUT: Final = r"(?!.{700})"
 """Begins a pattern of a message whose name may hold anything, and whose address, or what tells a success, stands behind
 it: cut within that name, it would end as a client likes. So it must be shorter than what syslog daemons cut, which is
 1024 bytes with the header at the least."""

@@ -1,4 +1,4 @@
-"""The MTAs that ask over a socket, each in its own way: Exim by readsocket, Sendmail by socketmap, Postfix by tcp:.
+"""The MTAs that ask over a socket, each in its own ways.
 
 Each is set up as its service's page says. The service is poprelay's, or the test's own.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -41,13 +42,15 @@ PORT: Final = 10028
 class Way(NamedTuple):
     """How one MTA asks: the service's section in the config, with what starts the MTA and tells its port.
 
-    `refuses` is the code by which it refuses, `at_once` whether it says 451 at once where nobody listens.
+    `refuses` is the code by which it refuses, `defers` that by which it hands on 'cannot tell', `at_once` whether it
+    says 451 at once where nobody listens.
     """
 
     section: str
     start: Callable[[Path, ExitStack], int]
     refuses: int
     at_once: bool = True
+    defers: int = 451
 
     def configured(self, place: Path) -> str:
         """The `[[services]]` section."""
@@ -92,11 +95,11 @@ def _sendmail(place: Path, stack: ExitStack) -> int:
     return sendmail.port
 
 
-def _tcp_table(place: Path, stack: ExitStack) -> int:
-    postfix = Postfix(place / "postfix", {"tcp": asking(f"check_client_access tcp:127.0.0.1:{PORT}")})
+def _postfix(place: Path, stack: ExitStack, *, question: str) -> int:
+    postfix = Postfix(place / "postfix", {"door": asking(question.format(socket=place / "asked"))})
     postfix.start()
     stack.callback(postfix.stop)
-    return postfix.ports["tcp"]
+    return postfix.ports["door"]
 
 
 WAYS: Final[dict[str, Way]] = {
@@ -104,5 +107,22 @@ WAYS: Final[dict[str, Way]] = {
     "sendmail socketmap": Way(
         'kind = "socketmap"\nfor = "sendmail"\nlisten = "unix:{socket}"\nmode = "0666"\n', _sendmail, 550
     ),
-    "postfix tcp_table": Way(f'kind = "tcp_table"\nlisten = "inet:127.0.0.1:{PORT}"\n', _tcp_table, 554, at_once=False),
+    "postfix socketmap": Way(
+        'kind = "socketmap"\nlisten = "unix:{socket}"\nmode = "0666"\n',
+        partial(_postfix, question="check_client_access socketmap:unix:{socket}:relay"),
+        554,
+    ),
+    "postfix policy": Way(
+        'kind = "policy"\nlisten = "unix:{socket}"\nmode = "0666"\n',
+        partial(_postfix, question="check_policy_service unix:{socket}"),
+        554,
+        at_once=False,
+        defers=450,
+    ),
+    "postfix tcp_table": Way(
+        f'kind = "tcp_table"\nlisten = "inet:127.0.0.1:{PORT}"\n',
+        partial(_postfix, question=f"check_client_access tcp:127.0.0.1:{PORT}"),
+        554,
+        at_once=False,
+    ),
 }

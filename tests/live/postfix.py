@@ -66,6 +66,12 @@ smtpd_junk_command_limit = 100000
 smtpd_client_connection_count_limit = 0
 """
 
+_TABLES = """\
+lmdb\tpostfix-lmdb.so\tdict_lmdb_open\tmkmap_lmdb_open
+cdb\tpostfix-cdb.so\tdict_cdb_open\tmkmap_cdb_open
+sqlite\tpostfix-sqlite.so\tdict_sqlite_open
+"""
+
 _MASTER = """
 pickup    unix  n  -  n  60   1  pickup
 cleanup   unix  n  -  n  -    0  cleanup
@@ -87,10 +93,18 @@ class Postfix:
     """master(8) in the foreground, all below `place`; `ports` says where each door is.
 
     A unix socket for smtpd lies below `queue`, and is named relative to it: `unix:poprelay/socketmap`. `programs` is a
-    folder for PATH in which `postconf` asks this Postfix.
+    folder for PATH in which `postconf` asks this Postfix, `postmap` makes maps for it, and `postfix reload` reloads it.
+    `settings` are further lines of main.cf.
     """
 
-    def __init__(self, place: Path, doors: Mapping[str, Door], *, mynetworks: str = "127.255.255.254/32") -> None:
+    def __init__(
+        self,
+        place: Path,
+        doors: Mapping[str, Door],
+        *,
+        mynetworks: str = "127.255.255.254/32",
+        settings: str = "",
+    ) -> None:
         place.mkdir()
         self.queue = place / "queue"
         self.sockets = self.queue / "poprelay"
@@ -98,9 +112,9 @@ class Postfix:
         self.ports = dict(zip(doors, free_ports(len(doors)), strict=True))
         self._directories(place)
         main = place / "etc/main.cf"
-        main.write_text(_MAIN.format(place=place, owner=OWNER, setgid=SETGID, mynetworks=mynetworks))
+        main.write_text(_MAIN.format(place=place, owner=OWNER, setgid=SETGID, mynetworks=mynetworks) + settings)
         os.utime(main, (0, 0))  # a main.cf of the last second is taken for one that is being written, and waited for
-        (place / "etc/dynamicmaps.cf").write_text("lmdb\tpostfix-lmdb.so\tdict_lmdb_open\tmkmap_lmdb_open\n")
+        (place / "etc/dynamicmaps.cf").write_text(_TABLES)
         services = [
             f"{self.ports[name]} inet n - {'y' if door.chroot else 'n'} - - smtpd\n"
             f"    -o {{ smtpd_relay_restrictions = {door.restrictions} }}\n"
@@ -109,11 +123,9 @@ class Postfix:
         (place / "etc/master.cf").write_text("".join(services) + _MASTER)
         self.programs = place / "programs"
         self.programs.mkdir()
-        postconf = self.programs / "postconf"
-        postconf.write_text(
-            f'#!/bin/sh\nexec {shlex.join(staged("postfix", "/usr/sbin/postconf", "-c", place / "etc"))} "$@"\n'
-        )
-        postconf.chmod(0o755)
+        for name in ("postconf", "postmap"):
+            self._program(name, f'exec {shlex.join(staged("postfix", f"/usr/sbin/{name}", "-c", place / "etc"))} "$@"')
+        self._program("postfix", f'[ ! -e {place}/pid ] || kill -HUP "$(cat {place}/pid)"')
         self._place = place
         self._running: Running | None = None
 
@@ -122,10 +134,16 @@ class Postfix:
         command = staged("postfix", "/usr/lib/postfix/sbin/master", "-c", self._place / "etc", "-d")
         self._running = Running("Postfix", command, output=self._place / "printed")
         self._running.ready(lambda: all(map(listening, self.ports.values())))
+        (self._place / "pid").write_text(f"{self._running.pid}\n")
 
     def stop(self) -> None:
         if self._running is not None:
             self._running.stop()
+
+    def _program(self, name: str, does: str) -> None:
+        program = self.programs / name
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
 
     def _directories(self, place: Path) -> None:
         for name in ("etc", "data", "queue", "queue/pid", "queue/poprelay"):

@@ -26,11 +26,12 @@ def _asked(place: Path, network: Network, stack: ExitStack, *, way: str) -> Told
 
 
 def _postfix(place: Path, network: Network, stack: ExitStack, *, section: str, question: str) -> Told:
-    """Postfix, asking as recommended. `{queue}`: its sockets; `{own}`: a folder for maps."""
+    """Postfix, asking as recommended. `{queue}`: its sockets; `{own}`: a folder for maps; `{run}`: its programs."""
     own = place / "own"
     own.mkdir()
+    (own / "relay.cf").write_text(_SQLITE.format(own=own))
     postfix = Postfix(place / "postfix", {"way": asking(question.format(own=own))})
-    fed = Fed(place, section.format(queue=postfix.sockets, own=own), stack)
+    fed = Fed(place, section.format(queue=postfix.sockets, own=own, run=postfix.programs), stack)
     fed.start()
     postfix.start()
     stack.callback(postfix.stop)
@@ -42,16 +43,25 @@ def _service(kind: str, question: str) -> Start:
     return partial(_postfix, section=section, question=question)
 
 
-def _map(kind: str, suffix: str) -> Start:
-    section = f'[[maps]]\nkind = "{kind}"\npath = "{{own}}/relay{suffix}"\n'
-    return partial(_postfix, section=section, question=f"check_client_access {kind}:{{own}}/relay")
+def _map(kind: str, suffix: str, name: str = "relay", *, more: str = "") -> Start:
+    section = f'[[maps]]\nkind = "{kind}"\npath = "{{own}}/relay{suffix}"\n{more}'
+    return partial(_postfix, section=section, question=f"check_client_access {kind}:{{own}}/{name}")
 
+
+_SQLITE: Final = "dbpath = {own}/relay.sqlite\nquery = SELECT value FROM relay WHERE address = '%s'\n"
+_POSTMAP: Final = 'postmap = "{run}/postmap"\n'
+_RELOAD: Final = 'command = ["{run}/postfix", "reload"]\ninterval = "0s"\n'
 
 WAYS: Final[dict[str, dict[str, Start]]] = {
     "postfix": {
         "socketmap": _service("socketmap", "check_client_access socketmap:unix:poprelay/socketmap:relay"),
         "policy": _service("policy", "check_policy_service unix:poprelay/policy"),
         "lmdb": _map("lmdb", ".lmdb"),
+        "hash": _map("hash", ".db", more=_POSTMAP),
+        "cdb": _map("cdb", ".cdb", more=_POSTMAP),
+        "sqlite": _map("sqlite", ".sqlite", "relay.cf"),
+        "cidr": _map("cidr", ".cidr", "relay.cidr", more=_RELOAD),
+        "texthash": _map("texthash", ".texthash", "relay.texthash", more=_RELOAD),
         "tcp_table": partial(_asked, way="postfix tcp_table"),
     },
 }

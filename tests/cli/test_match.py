@@ -86,6 +86,18 @@ def test_a_server_that_nobody_knows_is_named(capsys: pytest.CaptureFixture[str],
     )
 
 
+def test_a_server_that_logs_no_address_is_not_asked_a_pattern_for(
+    capsys: pytest.CaptureFixture[str], log: Path
+) -> None:
+    log.write_text(f"{AT} imap4d[7]: Incoming connection opened from 192.0.2.7\n")
+    code, _, err = matched(capsys, log)
+    assert code == 1
+    assert err == (
+        "poprelay: imap4d writes a line that looks like a login, and no agent reads it; "
+        "GNU mailutils does not log from where a login comes, so none can count\n"
+    )
+
+
 def test_a_log_without_anything_gets_a_word_too(capsys: pytest.CaptureFixture[str], log: Path) -> None:
     log.write_text(f"{AT} postfix/smtpd[7]: connect from unknown[192.0.2.7]\n")
     assert matched(capsys, log) == (1, [], "poprelay: no agent sees a login there\n")

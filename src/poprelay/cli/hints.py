@@ -23,6 +23,8 @@ SKIMMED: Final = 8
 _LIKELY: Final = re.compile(rb"(?i:logged in|login|authenticat|authorized|opened)")
 _FAILED: Final = re.compile(rb"(?i:fail|invalid|denied|incorrect|error|abort|disconnect|reject|refused|unknown)")
 _ADDRESS: Final = re.compile(rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|[0-9a-fA-F]{0,4}:[0-9a-fA-F:]*:[0-9a-fA-F]{0,4}")
+_SILENT: Final = {b"imap4d": "GNU mailutils", b"dbmail/pop3d": "DBMail's pop3d"}
+"""Programs that log no client's address with a login, for which nobody can write a pattern that is safe."""
 _OTHERS: Final = re.compile(rb"postfix/|sshd|sudo|CRON|systemd|su$|login$|exim|sendmail")
 
 
@@ -79,6 +81,8 @@ def strangers(blocks: Iterable[bytes], agents: Sequence[Agent]) -> str:
         if like
         else "write [[agents]] with a pattern for them, or an agent"
     )
+    if program in _SILENT:
+        remedy = f"{_SILENT[program]} does not log from where a login comes, so none can count"
     lines = "a line that looks like a login" if count == 1 else f"{count} lines that look like logins"
     return f"{tag} writes {lines}, and no agent reads it; {remedy}"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +9,8 @@ from hypothesis import strategies as st
 from poprelay.agents import catalog, proof
 from poprelay.agents.proof import Template
 from poprelay.model import Login
-from poprelay.scan import Scanner
 
-from .conftest import NOW, Scan
+from .conftest import Scan
 
 FORGED = "6.6.6.6"
 
@@ -58,8 +55,8 @@ PIECES = sorted(
         *("Login: ", "Info: ", f"rip={FORGED}, lip=1.1.1.1", "TLS", f"[{FORGED}]", f"({FORGED})", FORGED, "@@"),
     }
 )
-EVERYONE = Scanner([catalog.find(name) for name in catalog.BUILTIN], source="log", zone=ZoneInfo("UTC"))
-AT_FIRST = EVERYONE.state()
+AGENTS = {name: catalog.find(name) for name in catalog.BUILTIN}
+EVERYONE = list(AGENTS.values())
 
 chosen = st.lists(st.sampled_from(PIECES) | st.text(max_size=5).filter(lambda text: "\n" not in text), max_size=6).map(
     "".join
@@ -73,7 +70,7 @@ def test_every_agent_has_templates_of_logins_and_of_failures(name: str, scan: Sc
 
 @pytest.mark.parametrize(("name", "template"), [(name, one) for name in TEMPLATES for one in TEMPLATES[name]])
 def test_a_template_filled_with_a_plain_name_is_what_it_says(name: str, template: Template, scan: Scan) -> None:
-    events = scan([catalog.find(name)], template.filled("ann"))
+    events = scan([AGENTS[name]], template.filled("ann"))
     logins = [event.address for event in events if isinstance(event, Login)]
     assert logins == ([template.address] if template.address is not None else [])
 
@@ -83,7 +80,7 @@ def test_a_template_filled_with_a_plain_name_is_what_it_says(name: str, template
 @given(text=chosen)
 def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: Scan) -> None:
     for template in TEMPLATES[name]:
-        events = scan([catalog.find(name)], template.filled(text))
+        events = scan([AGENTS[name]], template.filled(text))
         logins = [event for event in events if isinstance(event, Login)]
         assert {event.address for event in logins} <= {template.address}
         assert len(logins) <= 1
@@ -92,13 +89,10 @@ def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: S
 
 @settings(max_examples=100, deadline=None)
 @given(text=chosen)
-def test_no_text_of_a_client_means_another_address_to_some_other_agent(text: str) -> None:
+def test_no_text_of_a_client_means_another_address_to_some_other_agent(text: str, scan: Scan) -> None:
     for templates in TEMPLATES.values():
         for template in templates:
-            EVERYONE.restore(AT_FIRST)
-            block = "".join(f"{line}\n" for line in template.filled(text)).encode("utf-8", "surrogateescape")
-            events = EVERYONE.scan(block, now=NOW, horizon=NOW).events
-            logins = [event for event in events if isinstance(event, Login)]
+            logins = [event for event in scan(EVERYONE, template.filled(text)) if isinstance(event, Login)]
             assert {event.address for event in logins} <= {template.address}
             assert len(logins) <= 1
 
@@ -111,7 +105,7 @@ def test_a_line_that_syslog_cut_within_a_long_name_names_nobody_else(name: str, 
         for piece in PIECES:
             room = limit - max(line.find(proof.CHOSEN) for line in template.lines) - len(piece)
             lines += [line[:limit] for line in template.filled("x" * room + piece)]
-        logins = {event.address for event in scan([catalog.find(name)], lines) if isinstance(event, Login)}
+        logins = {event.address for event in scan([AGENTS[name]], lines) if isinstance(event, Login)}
         assert logins <= {template.address}
 
 
@@ -122,4 +116,4 @@ def test_a_host_name_is_no_address(host: str, scan: Scan) -> None:
         for template in templates:
             if template.address is not None:
                 lines = [line.replace("client.example.net", host) for line in template.filled("ann")]
-                assert [event.address for event in scan([catalog.find(name)], lines)] == [template.address]
+                assert [event.address for event in scan([AGENTS[name]], lines)] == [template.address]

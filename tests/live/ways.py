@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from live import asked
+from live import asked, told
+from live.exim import Exim
 from live.feeding import Fed
 from live.network import Network
 from live.postfix import Postfix, asking
@@ -48,11 +49,37 @@ def _map(kind: str, suffix: str, name: str = "relay", *, more: str = "") -> Star
     return partial(_postfix, section=section, question=f"check_client_access {kind}:{{own}}/{name}")
 
 
+def _exim(place: Path, network: Network, stack: ExitStack, *, section: str, question: str) -> Told:
+    """Exim that reads a map of ours. `{own}`: a folder for maps."""
+    own = place / "own"
+    own.mkdir()
+    exim = Exim(place / "exim", {"way": question.format(own=own)})
+    fed = Fed(place, f"[[maps]]\n{section.format(own=own)}", stack)
+    fed.start()
+    exim.start()
+    stack.callback(exim.stop)
+    return Told(network, fed, exim.ports["way"], 550, own / "relay")
+
+
+def _hosts(form: str, question: str) -> Start:
+    return partial(_exim, section=f'kind = "exim"\nformat = "{form}"\npath = "{{own}}/relay"\n', question=question)
+
+
 _SQLITE: Final = "dbpath = {own}/relay.sqlite\nquery = SELECT value FROM relay WHERE address = '%s'\n"
 _POSTMAP: Final = 'postmap = "{run}/postmap"\n'
 _RELOAD: Final = 'command = ["{run}/postfix", "reload"]\ninterval = "0s"\n'
 
 WAYS: Final[dict[str, dict[str, Start]]] = {
+    "exim": {
+        "spool": partial(
+            _exim,
+            section='kind = "spool"\npath = "{own}/relay"\n',
+            question="condition = ${{if exists{{{own}/relay/$sender_host_address}}}}",
+        ),
+        "readsocket": partial(_asked, way="exim readsocket"),
+        "iplsearch": _hosts("iplsearch", "hosts = net-iplsearch;{own}/relay"),
+        "hosts": _hosts("hosts", "hosts = {own}/relay"),
+    },
     "postfix": {
         "socketmap": _service("socketmap", "check_client_access socketmap:unix:poprelay/socketmap:relay"),
         "policy": _service("policy", "check_policy_service unix:poprelay/policy"),
@@ -63,6 +90,10 @@ WAYS: Final[dict[str, dict[str, Start]]] = {
         "cidr": _map("cidr", ".cidr", "relay.cidr", more=_RELOAD),
         "texthash": _map("texthash", ".texthash", "relay.texthash", more=_RELOAD),
         "tcp_table": partial(_asked, way="postfix tcp_table"),
+    },
+    "sendmail": {
+        "socketmap": partial(_asked, way="sendmail socketmap"),
+        **{way: told.WAYS[f"sendmail {way}"] for way in ("popauth", "access", "relay-domains")},
     },
 }
 """Page, and the ways in its table. A way is begun with an address that is refused, and all that it needs running."""

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from mta.exim.conftest import Made
 from poprelay.errors import MtaError
+from poprelay.mta import Part
 from poprelay.mta.exim import Exim
+from poprelay.mta.exim.acl import Clause
+from poprelay.mta.exim.asking import question
 from poprelay.mta.exim.instance import Instance
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -104,3 +108,15 @@ def test_a_list_whose_name_is_worked_out_is_not_touched(made: Made, monkeypatch:
     instance = made((CONFIGS / "silent.conf").read_text(), values={"acl_smtp_rcpt": "${if eq{1}{1}{rcpt}}"})
     with pytest.raises(MtaError, match="not the name of a list"):
         planned(monkeypatch, instance)
+
+
+def test_the_page_shows_what_is_written() -> None:
+    page = (Path(__file__).parents[3] / "docs/mta/exim.md").read_text()
+    others = Clause("domains", "+local_domains : +relay_to_domains", negated=True)
+    for part in (
+        Part("map", "spool", "/var/lib/poprelay/spool"),
+        Part("service", "readsocket", "unix:/var/lib/poprelay/exim/readsocket"),
+    ):
+        assert indent(question(part, others), "  ") in page
+    accept = question(Part("map", "exim", "/var/lib/poprelay/relay.iplsearch"), others).partition("\n")[2]
+    assert indent(accept, "  ") in page

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -10,6 +11,7 @@ from poprelay.errors import MtaError
 from poprelay.mta import Plan
 from poprelay.mta.sendmail import Sendmail
 from poprelay.mta.sendmail.instance import Instance
+from poprelay.mta.sendmail.rulesets import lines
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +59,11 @@ def test_a_restart_is_asked_for_once_a_second_at_most(made: Made, monkeypatch: p
     assert (command["every"], "/run/sendmail.pid" in command["steps"][0]["run"][2]) == ("1s", True)
 
 
+def test_a_config_that_is_too_old_to_ask_is_not_edited(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MtaError, match="has no ruleset Local_Relay_Auth"):
+        planned(monkeypatch, made(cf=CF.replace("SLocal_Relay_Auth\n", "")), "popauth")
+
+
 @pytest.mark.parametrize("own", ["SLocal_Relay_Auth\n", "SLocal_check_rcpt\n"])
 def test_rulesets_of_a_persons_own_are_not_written_over(made: Made, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
     with pytest.raises(MtaError, match="of its own"):
@@ -75,3 +82,13 @@ def test_who_runs_as_another_user_gets_at_the_socket_by_its_group(made: Made, mo
     assert (folder.group, folder.mode) == ("root", 0o2750)
     with pytest.raises(MtaError, match="no user 'nobody-at-all'"):
         planned(monkeypatch, made(cf=f"{CF}O RunAsUser=nobody-at-all:x\n"), "socketmap")
+
+
+def test_the_page_shows_what_is_written() -> None:
+    page = (Path(__file__).parents[3] / "docs/mta/sendmail.md").read_text()
+    for kind, place in (
+        ("socketmap", "local:/var/lib/poprelay/sendmail/socketmap"),
+        ("popauth", "/var/lib/poprelay/popauth"),
+        ("relay-domains", "/var/lib/poprelay/relay-domains"),
+    ):
+        assert indent(lines(kind, place).partition("\n")[2], "    ") in page

@@ -89,6 +89,8 @@ def _edits(instance: Instance, kind: str, place: str) -> tuple[Edit, ...]:
             f"{instance.source} has a ruleset {AUTH} or {DEFER}, or a map {NAME}, of its own",
             remedy="write what asks us into it by hand, as docs/mta/sendmail.md shows; or take --with access",
         )
+    if AUTH not in cf.rulesets and kind != "relay-domains":
+        raise MtaError(f"{instance.config} has no ruleset {AUTH}, so it would not ask", remedy="take --with access")
     _unchanged(instance, instance.made(old))
     new = f"{old.rstrip()}\n\n{lines(kind, place)}"
     return tuple(

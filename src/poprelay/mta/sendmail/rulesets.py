@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 NAME: Final = "poprelay"
 """What our map is called there."""
 AUTH: Final = "Local_Relay_Auth"
-"""The ruleset that may permit to relay; it is there since Sendmail 8.12."""
+"""The ruleset that may permit to relay."""
 DEFER: Final = "Local_check_rcpt"
 
 _MARK: Final = "dnl # poprelay: who has just logged in to POP or IMAP may relay for a while\n"

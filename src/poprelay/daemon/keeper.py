@@ -8,6 +8,7 @@ maps and services, and is committed first afterwards.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
@@ -72,6 +73,7 @@ class Keeper:
         self._settled = asyncio.Event()
         self._settled.set()
         self._resting: dict[str, bytes] = {}
+        self._untold: deque[Change] = deque()
         self._starting = ""
 
     def find(self, address: Address) -> Outcome:
@@ -129,6 +131,9 @@ class Keeper:
             self._resting.pop(source, None)
             self._carried(resting)
             self._accept(draft)
+            while self._untold:
+                self._tell(SLICE)
+                await asyncio.sleep(0)
 
     async def flush(self) -> None:
         """Commit the positions that no event has carried along; and see if the store, which could not, can commit."""
@@ -157,7 +162,9 @@ class Keeper:
             order(draft)
             self._publish(self.ledger.close(draft))
             await self._commit(lambda: draft.record({}))
-            return self._accept(draft)
+            self._accept(draft)
+            self._tell()
+            return list(draft.changes)
 
     def shut(self, order: Callable[[Draft], None]) -> list[Change]:
         """Carry out what closes grants (expiry, revoking): take away now, commit as soon as the store can."""
@@ -170,7 +177,9 @@ class Keeper:
             self._settled.clear()
             if self._settling is None or self._settling.done():
                 self._settling = asyncio.create_task(self._settle(), name="settle")
-        return self._accept(draft)
+        self._accept(draft)
+        self._tell()
+        return list(draft.changes)
 
     async def retune(self, order: Callable[[Draft], None]) -> None:
         """Judge every grant again, at start and reload: no batch is under way meanwhile."""
@@ -225,21 +234,24 @@ class Keeper:
         """These positions are durable; what has moved on since rests until the next commit."""
         self._resting = {name: place for name, place in self._resting.items() if positions.get(name) != place}
 
-    def _accept(self, draft: Draft) -> list[Change]:
+    def _accept(self, draft: Draft) -> None:
         self._publish(self.ledger.accept(draft))
-        say = log.bind()  # once: for each change it would take as long as making the grant
-        for change in draft.changes:
-            self._tell(change, say)
+        self._untold.extend(draft.changes)
         self.counts["stale"] += draft.stale
         self.counts["skewed"] += draft.skewed
         self.sooner.set()
-        return list(draft.changes)
 
     def _publish(self, touched: Iterable[Address]) -> None:
         for publisher in self.publishers:
             publisher.touch(touched)
 
-    def _tell(self, change: Change, say: FilteringBoundLogger) -> None:
+    def _tell(self, most: int = sys.maxsize) -> None:
+        """Tell of what happened, in its order: all of it, or the next `most`."""
+        say = log.bind()  # once: for each change it would take as long as making the grant
+        for _ in range(min(most, len(self._untold))):
+            self._tell_of(self._untold.popleft(), say)
+
+    def _tell_of(self, change: Change, say: FilteringBoundLogger) -> None:
         reason = change.reason if isinstance(change, Closed | Refused) else ""
         self.reasons[type(change).__name__.lower(), reason] += 1
         match change:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+SLICE = 1_000
+"""Addresses asked for before lookups get a turn."""
 CHUNK = 20_000
 """Addresses published at once; between two chunks newer changes are taken in."""
 
@@ -158,7 +160,9 @@ class Publisher:
         added: list[Entry] = []
         removed: list[str] = []
         now = self._now()
-        for key in chunk:
+        for number, key in enumerate(chunk, start=1):
+            if not number % SLICE:
+                await asyncio.sleep(0)
             found = self._ledger.entry(Address(key), now)
             if found is None:
                 if key in self.published:

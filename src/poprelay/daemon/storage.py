@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ class Storage:
         """Whether nothing was ever kept here: what an older daemon left may be taken over."""
         self.ledger = Ledger(terms_of(settings), rules_of(settings))
         self.ledger.load(snapshot, now)
+        gc.freeze()  # what is loaded stays; each look of the collector at a million grants would hold up lookups
 
     @property
     def begins_at_end(self) -> bool:

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 LOOK = 1.0
 PRUNE_EVERY = 3600.0
-EXPIRE_MOST = 5_000
+EXPIRE_MOST = 500
 """Grants closed in one go, so that lookups get a turn; none of the others is found meanwhile, for it has ended."""
 
 

@@ -121,7 +121,9 @@ class Book:
         if before is None:
             self._add(key)
             self._wake(cell)
-        elif self.holding.ends(cell) < self.holding.ends(before):
+        elif (self.holding.joined or grant.until < before.grant.until) and (
+            self.holding.ends(cell) < self.holding.ends(before)
+        ):
             self._wake(cell)
         if cell.sessions or before is not None:
             self._replace_sessions(before.sessions if before is not None else (), cell.sessions)
@@ -152,17 +154,22 @@ class Book:
         return cell
 
     def due(self, now: Instant) -> Iterator[Cell]:
-        """The cells that have ended. The schedule is only read: what is not taken away is due again."""
+        """The cells that have ended, in the order of the schedule, which is only read: who is not taken away is due
+        again, and what is left of those who were stands at its top, where `next_end` clears it off.
+        """
         heap = self._heap
         ends = self.holding.ends
-        stack = [0]
-        while stack:
-            number = stack.pop()
-            if number < len(heap) and heap[number][0] <= now:
-                stack += (2 * number + 1, 2 * number + 2)
-                cell = self.get(heap[number][1:])
-                if cell is not None and ends(cell) <= now:
-                    yield cell
+        ahead = [(entry, 0) for entry in heap[:1]]
+        while ahead:
+            entry, number = heappop(ahead)
+            if entry[0] > now:
+                return
+            for below in (2 * number + 1, 2 * number + 2):
+                if below < len(heap):
+                    heappush(ahead, (heap[below], below))
+            cell = self.get(entry[1:])
+            if cell is not None and ends(cell) <= now:
+                yield cell
 
     def next_end(self) -> Instant | None:
         """When the next grant ends, or earlier; None if none ever does. Costs little, however many were renewed."""

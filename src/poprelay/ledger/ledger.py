@@ -117,6 +117,10 @@ class Ledger:
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
         ends = self._book.holding.ends if self.trusts_sessions else _end_of_period
+        place = self._places.get(address)
+        if isinstance(place, Cell):
+            grant = place.grant
+            return ((grant.user,), grant.last_login, ends(place)) if self._live(place, now) else None
         cells = [cell for cell in self._book.at(address) if self._live(cell, now)]
         if not cells:
             return None

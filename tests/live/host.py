@@ -22,12 +22,13 @@ class Host:
     def __init__(self, name: str, place: Path, *, daemons: tuple[str, ...] = ()) -> None:
         place.mkdir()
         self.root = make_root(place, daemons=daemons)
-        (self.root / "etc/poprelay-live").mkdir()
+        (self.root / "var/poprelay-live").mkdir()
         self._running = Running(name, staged(name, "true", root=self.root), output=place / "printed")
         children = Path(f"/proc/{self._running.pid}/task/{self._running.pid}/children")
         until(lambda: bool(children.read_text().strip()))
         self._pid = children.read_text().split()[0]
-        until(lambda: self.run("test", "-d", "/etc/poprelay-live", check=False).returncode == 0)
+        # /var is laid over last
+        until(lambda: self.run("test", "-d", "/var/poprelay-live", check=False).returncode == 0)
         open_to_all(self.run, place)
 
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:

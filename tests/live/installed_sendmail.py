@@ -46,6 +46,6 @@ def sendmail(place: Path) -> Host:
     unpacked = prefix("iproute2")
     program = next(found for found in ("usr/sbin/ip", "usr/bin/ip") if (unpacked / found).exists())
     script = _IP.format(prefix=unpacked, program=program)
-    host.run("sh", "-ec", 'printf %s "$0" >/etc/poprelay-live/ip; chmod 755 /etc/poprelay-live/ip', script)
+    host.run("sh", "-ec", 'printf %s "$0" >/var/poprelay-live/ip; chmod 755 /var/poprelay-live/ip', script)
     host.run("/usr/libexec/sendmail/sendmail", "-bd", "-q10m")
     return host

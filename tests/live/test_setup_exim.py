@@ -23,14 +23,16 @@ KINDS = ("spool", "readsocket", "iplsearch", "hosts")
 
 @pytest.fixture
 def host(request: pytest.FixtureRequest, place: Path, network: Network, stopping: ExitStack) -> Host:
-    host = exim(place / "host", split=getattr(request, "param", True))
+    host = exim(place / "host", getattr(request, "param", "split"))
     stopping.callback(host.stop)
     log_in(host)
     return host
 
 
 @pytest.mark.parametrize(
-    ("host", "kind"), [(True, kind) for kind in KINDS] + [(False, "spool")], indirect=["host"], ids=str
+    ("host", "kind"),
+    [*(("split", kind) for kind in KINDS), ("template", "spool"), ("single", "readsocket")],
+    indirect=["host"],
 )
 def test_setup_changes_proves_and_takes_back(host: Host, kind: str) -> None:
     before = host.files("/etc/exim4", "/var/lib/exim4")
@@ -76,6 +78,15 @@ def test_setup_opens_no_relay_that_is_open_already(host: Host) -> None:
     host.run("update-exim4.conf")
     done = host.run(*poprelay("setup", "--apply"), check=False)
     assert (done.returncode, "a stranger may relay already: 250" in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize("kind", ["readsocket", "iplsearch", "hosts"])
+def test_the_doctor_finds_nothing_in_another_way_that_is_set_up(
+    host: Host, place: Path, stopping: ExitStack, kind: str
+) -> None:
+    host.run(*poprelay("setup", "--with", kind, "--apply"))
+    start(host, place, stopping)
+    assert findings(host) == (0, [])
 
 
 def test_the_doctor_finds_each_trap_and_nothing_on_a_clean_set_up(host: Host, place: Path, stopping: ExitStack) -> None:

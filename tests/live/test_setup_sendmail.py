@@ -28,7 +28,7 @@ def host(place: Path, network: Network, stopping: ExitStack) -> Host:
 def setup(host: Host, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """The command, which finds `ip`."""
     return host.run(
-        "sh", "-c", 'PATH=/etc/poprelay-live:$PATH; exec "$0" "$@"', *poprelay("setup", *words), check=check
+        "sh", "-c", 'PATH=/var/poprelay-live:$PATH; exec "$0" "$@"', *poprelay("setup", *words), check=check
     )
 
 
@@ -89,6 +89,15 @@ def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> Non
     assert done.returncode == 1
     assert "everything was put back: a client at 9.9.9.9 with a grant is told: 550" in done.stderr
     assert state(host) == before
+
+
+@pytest.mark.parametrize("kind", ["popauth"])
+def test_the_doctor_finds_nothing_in_another_way_that_is_set_up(
+    host: Host, place: Path, stopping: ExitStack, kind: str
+) -> None:
+    setup(host, "--with", kind, "--apply")
+    start(host, place, stopping)
+    assert findings(host) == (0, [])
 
 
 def test_the_doctor_finds_each_trap_and_nothing_on_a_clean_set_up(host: Host, place: Path, stopping: ExitStack) -> None:

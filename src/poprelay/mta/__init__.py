@@ -34,7 +34,7 @@ class Installed(msgspec.Struct, frozen=True):
     config: Path
     """Its main config file."""
     kinds: tuple[str, ...]
-    """The kinds of our maps and services that it can ask here, the recommended one first."""
+    """The ways in which it can ask us here, as `setup --with` names them, the recommended one first."""
     chrooted: bool = False
     """Whether what asks us sees only its own directory."""
 

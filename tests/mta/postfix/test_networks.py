@@ -134,9 +134,14 @@ def test_a_postconf_that_cannot_run_is_a_remark(tmp_path: Path, there: bool) -> 
     assert found.remarks[0].startswith(f"mynetworks: cannot run {program}: ")
 
 
-def test_a_host_without_postfix_is_a_remark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_postfix_that_cannot_be_asked_is_a_remark_and_a_host_without_one_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("poprelay.mta.postfix.postconf.PLACES", (str(tmp_path / "gone"),))
+    monkeypatch.setattr("poprelay.mta.postfix.networks.MAIN", tmp_path / "main.cf")
+    assert trusted_networks() == ((), ())
+    (tmp_path / "main.cf").touch()
     found = trusted_networks()
     assert found.networks == ()
     assert found.remarks == ("mynetworks: no postconf on PATH nor in /usr/sbin, so what Postfix trusts is not known",)

@@ -17,12 +17,15 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from poprelay.address import Network
 from poprelay.errors import MtaError
 from poprelay.mta.postfix import postconf as program
 from poprelay.mta.postfix.postconf import TIMEOUT, shown
+
+MAIN: Final = Path("/etc/postfix/main.cf")
+"""Where this is not, and there is no postconf, there is no Postfix, and nothing that it trusts."""
 
 
 class Trusted(NamedTuple):
@@ -40,7 +43,8 @@ def trusted_networks(*, postconf: str = "", config_directory: Path | None = None
     """
     asked = postconf or program.find()
     if not asked:
-        return Trusted((), ("mynetworks: no postconf on PATH nor in /usr/sbin, so what Postfix trusts is not known",))
+        remark = "mynetworks: no postconf on PATH nor in /usr/sbin, so what Postfix trusts is not known"
+        return Trusted((), (remark,) if MAIN.exists() else ())
     where = ["-c", str(config_directory)] if config_directory else []
     try:
         return parse(program.ask(asked, *where, "-hx", "mynetworks", timeout=timeout))

@@ -45,10 +45,24 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def find_mta(name: str = "", config: Path | None = None) -> tuple[Mta, Installed]:
-    """The MTA of this host, or the one of that name, with that config. Raises MtaError if there is none, or more."""
-    found = [(mta, installed) for mta in mtas(name, config) if (installed := mta.find())]
+    """The MTA of this host, or the one of that name, with that config. Raises MtaError if there is none, or more.
+
+    One whose config is broken counts only if there is no other.
+    """
+    found: list[tuple[Mta, Installed]] = []
+    broken: list[MtaError] = []
+    for mta in mtas(name, config):
+        try:
+            installed = mta.find()
+        except MtaError as error:
+            broken.append(error)
+        else:
+            found += [(mta, installed)] if installed is not None else []
+    if not found and broken:
+        raise broken[0]
     if not found:
-        raise MtaError(f"{name or 'no MTA that we know'} is not installed here", remedy=f"known: {', '.join(KINDS)}")
+        what = f"{name} is not installed here" if name else "no MTA that we know is installed here"
+        raise MtaError(what, remedy=f"known: {', '.join(KINDS)}")
     if len(found) > 1:
         names = ", ".join(mta.name for mta, _ in found)
         raise MtaError(f"there is more than one MTA here: {names}", remedy="name the one that takes mail from clients")

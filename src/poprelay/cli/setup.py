@@ -15,17 +15,38 @@ from poprelay.escape import show
 
 @click.command(name="setup")
 @click.argument("mta", required=False, default="")
-@click.option("--with", "kind", default="", metavar="KIND", help="The map or service to ask; else the best for it.")
+@click.option(
+    "--with",
+    "kind",
+    default="",
+    metavar="KIND",
+    help="The map or service that it asks; else the best. A wrong one shows those that it can ask.",
+)
 @click.option("--log", type=click.Path(path_type=Path), help="The log to follow, where there is no config yet.")
 @click.option(
-    "--agent", "agents", multiple=True, metavar="NAME", help="The server that logs there; may be given again."
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="NAME",
+    help="The POP/IMAP server that logs there (see: poprelay agents); may be given again.",
 )
 @click.option("--apply", "changes", is_flag=True, help="Change it, and prove it on the SMTP port.")
-@click.option("--undo", "undoes", is_flag=True, help="Put back what --apply has changed.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=25, show_default=True, help="The SMTP port, for the proof."
+    "--undo", "undoes", is_flag=True, help="Put back what --apply has changed; what somebody has changed since is left."
 )
-@click.option("--from", "source", type=options.Address(), help="An address of this host, for the proof.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=25,
+    show_default=True,
+    help="The SMTP port that clients use, for the proof.",
+)
+@click.option(
+    "--from",
+    "source",
+    type=options.Address(),
+    help="An address of this host that the MTA does not trust, for the proof; else one is found.",
+)
 @options.mta_config
 @options.config
 @options.as_json
@@ -42,11 +63,13 @@ def command(
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Let the MTA of this host ask poprelay, and write /etc/poprelay/poprelay.toml if it is not there.
+    """Let the MTA of this host ask poprelay, and write the config if there is none.
 
-    Without --apply nothing is changed: it shows, as a diff, what would be. With --apply each file that changes is kept
-    beside as it was; then it is proved that an address without a grant is refused, with one accepted, and refused again
-    when it is revoked. If that fails, everything is put back. Exit code: 0 done, or nothing to do; 1 it failed.
+    MTA is its name, such as postfix; it is needed only where more than one is installed. Without --apply nothing is
+    changed: it shows, as a diff, what would be. With --apply each file that changes is kept as FILE.before-poprelay,
+    poprelay is started or reads its config again, and it is proved on the SMTP port that an address of this host is
+    refused without a grant, accepted with one, and refused again when it is revoked. If anything fails, all that this
+    run has changed is put back. Exit code: 0 done, or nothing to do; 1 it failed, or --undo had to leave something.
     """
     from poprelay.daemon.setup import Setup, undo_setup
 

@@ -21,7 +21,9 @@ from poprelay.mta.apply import Before, Record, apply, backup_of, diff, pending, 
 
 RECORD: Final = "setup.json"
 """Beside the config: what was changed, so that it can be taken back."""
-_HEAD: Final = '# poprelay.toml(5); packaging/poprelay.toml shows every setting\n\n[relay]\nperiod = "30m"\n'
+_HEAD: Final = (
+    '# packaging/poprelay.toml shows every setting; poprelay check says what this does\n\n[relay]\nperiod = "30m"\n'
+)
 
 STATE: Final = Path("/var/lib/poprelay")
 """Where ledger and maps lie."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from poprelay.errors import MtaError
+from poprelay.mta.postfix.asking import question
 from poprelay.mta.postfix.instance import Instance, Smtpd
 from poprelay.mta.postfix.planning import KINDS, part_of, plan
 from poprelay.mta.postfix.restrictions import LISTS, RECIPIENT, RELAY
@@ -18,6 +19,7 @@ if "-e" in sys.argv:
 else:
     print(sys.argv[-1], "=", {written!r}.get(sys.argv[-1], ""))
 """
+PAGE = Path(__file__).parents[3] / "docs/mta/postfix.md"
 END = "reject_unauth_destination"
 
 
@@ -58,6 +60,18 @@ def test_nothing_is_to_be_changed_where_it_asks_already(tmp_path: Path, kind: st
     first = wanted(described(tmp_path, {RELAY: f"permit_mynetworks, {END}"}), kind).partition(" = ")[2].strip()
     if kind != "sqlite":  # whose question is known by a file that is not written here
         assert not plan(described(tmp_path, {RELAY: first}), kind).edits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_shows_the_lines_that_setup_writes(tmp_path: Path, kind: str) -> None:
+    instance = described(tmp_path, {RELAY: END})
+    instance.values["queue_directory"] = "/var/spool/postfix"
+    part = part_of(kind, instance)
+    page = PAGE.read_text()
+    assert f"| `{kind}` | `{question(part, instance.queue)}` | `{part.place}` |" in page
+    made = plan(described(tmp_path, {RELAY: END}), kind)
+    assert made.root.replace(str(tmp_path), "/usr/sbin") in page
+    assert all(line in page for edit in made.edits[:-1] for line in edit.content.decode().splitlines()[1:])
 
 
 def test_another_kind_takes_the_place_of_the_one_before(tmp_path: Path) -> None:

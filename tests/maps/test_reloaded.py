@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,3 +57,16 @@ def test_a_value_that_does_not_permit_is_refused(
     bad = section(path="/relay", value="RELAY")
     KINDS[kind].from_section(bad)
     assert [key for key, _, _ in refused(bad)] == ["value"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_file_is_old_enough_that_postfix_does_not_wait_for_it(
+    kind: str, section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path
+) -> None:
+    relay = KINDS[kind].from_section(section(path=f"{tmp_path}/relay", command=["true"]))
+    for _ in range(2):
+        relay.keys()
+        relay.change([entry("192.0.2.7")], [])
+        assert relay.path.stat().st_mtime < time.time() - 2.0
+        assert not relay.disturbed()
+        relay.path.unlink()

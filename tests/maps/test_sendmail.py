@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from poprelay.config.section import Section
 from poprelay.errors import MapError
-from poprelay.maps import Entry
+from poprelay.maps import Entry, made
 from poprelay.maps.sendmail import SendmailMap
 from poprelay.maps.text import MARKER
 
@@ -124,3 +125,39 @@ def test_what_would_kill_sendmail_or_mean_nothing_is_refused(
     read = section(path="/etc/mail/x", **spec)
     SendmailMap.from_section(read)
     assert [problem[0] if problem[0] != "0" else "maps" for problem in refused(read)] == keys
+
+
+def test_a_later_database_is_written_within_the_file_of_the_one_before_and_its_time_is_another_second(
+    section: Callable[..., Section], entry: Callable[..., Entry], tmp_path: Path, makemap: Path
+) -> None:
+    relay = SendmailMap.from_section(section(path=f"{tmp_path}/access", makemap=str(makemap)))
+    database = tmp_path / "access.db"
+    relay.change([entry("192.0.2.7"), entry("192.0.2.8")], [])
+    seen = [database.stat()]
+    for address in ("192.0.2.7", "192.0.2.8"):
+        relay.change([], [address])
+        seen.append(database.stat())
+        assert database.read_bytes() == relay.path.read_bytes()
+    assert len({status.st_ino for status in seen}) == 1
+    assert len({int(status.st_mtime) for status in seen}) == 3
+
+
+def test_a_database_that_sendmail_reads_is_waited_for_and_then_told(
+    section: Callable[..., Section],
+    entry: Callable[..., Entry],
+    tmp_path: Path,
+    makemap: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(made, "LOCK_WAIT", 0.05)
+    relay = SendmailMap.from_section(section(path=f"{tmp_path}/access", makemap=str(makemap)))
+    relay.change([entry("192.0.2.7")], [])
+    database = tmp_path / "access.db"
+    before = database.read_bytes()
+    with database.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        with pytest.raises(MapError, match="has been locked by another program"):
+            relay.change([], ["192.0.2.7"])
+        assert database.read_bytes() == before
+    relay.change([], [])
+    assert database.read_bytes() == relay.path.read_bytes()

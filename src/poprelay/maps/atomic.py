@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -66,12 +67,12 @@ def create(path: Path, make: Callable[[Path], None]) -> None:
     sync_directory(path.parent)
 
 
-def replace(path: Path, content: bytes, like: os.stat_result | None) -> None:
+def replace(path: Path, content: bytes, like: os.stat_result | None, *, age: float = 0.0) -> None:
     """Put `content` in the place of `path`, durably.
 
     `like` is what the present file was when it was read: its owner, mode and extended attributes are kept as far as we
-    may; None where there was none. Raises ChangedMeanwhileError if that is no longer so, MapError if the disk does not
-    give back what was written, OSError.
+    may; None where there was none. The new file's time lies `age` seconds back. Raises ChangedMeanwhileError if the
+    present file is no longer that one, MapError if the disk does not give back what was written, OSError.
     """
     fresh = path.with_name(temporary(path.name))
     with suppress(FileNotFoundError):
@@ -85,6 +86,8 @@ def replace(path: Path, content: bytes, like: os.stat_result | None) -> None:
                 os.fchmod(descriptor, NEW_FILE)
             else:
                 _liken(path, fresh, like)
+            written = time.time_ns() - int(age * 1e9)
+            os.utime(descriptor, ns=(written, written))
             os.fsync(descriptor)
             file.seek(0)
             if file.read() != content:
@@ -107,7 +110,6 @@ def _liken(path: Path, fresh: Path, like: os.stat_result) -> None:
         shutil.copystat(path, fresh)
     except FileNotFoundError as error:
         raise ChangedMeanwhileError from error
-    os.utime(fresh)
 
 
 def _differs(path: Path, like: os.stat_result | None) -> bool:

@@ -5,7 +5,9 @@
     format = "relay-domains"    192.0.2.7                               confCR_FILE; SIGHUP, by `command` or `root`
 
 An IPv6 address is `IPv6:2001:db8:0:0:0:0:0:7`; makemap folds keys to lower case, which is how Sendmail asks. A running
-Sendmail sees a new database in its next connection. The database is made under another name and renamed.
+Sendmail sees a new database in its next connection. The database is made under another name, and then copied over the
+old one while no Sendmail has that locked: one that is renamed while Sendmail opens it is taken for tampered with, and
+done without, so that an address that may relay is refused.
 
 Where nobody but poprelay can write the directory, this needs no root, and Sendmail believes the database: a `popauth`
 below /var/lib/poprelay is the simplest way. It must be readable to all, for Sendmail asks for the bits although it is
@@ -55,7 +57,7 @@ class SendmailMap:
             section.refuse("makemap", "has nothing to do with relay-domains", "leave it out")
         interval = section.duration("interval", 1.0, low=SPACING if restarts else 0.0, high=3600.0)
         timeout = section.duration("command_timeout", TIMEOUT, low=1.0, high=3600.0)
-        makemap = Made(program, ("hash", "{}"), ".db", timeout)
+        makemap = Made(program, ("hash", "{}"), ".db", timeout, locked=True)
         return TextMap(
             path, interval=interval, kind="sendmail", form=FORMS[name], uptake=uptake or makemap, taken=_taken
         )

@@ -51,7 +51,8 @@ class TextMap:
 
     Other kinds that are text too give their `kind`, the `form` of their lines, and what makes the MTA take the file up;
     a line that must stand `always`, for an MTA that does not bear an empty file; and what is `taken`: the addresses, as
-    they are spelled but in lower case, of which a person's own lines speak already, so that we are silent about them.
+    they are spelled but in lower case, of which a person's own lines speak already, so that we are silent about them;
+    and the `age` in seconds that a new file is to have, for an MTA that waits as long as a file is young.
     """
 
     wants_renewals: ClassVar[bool] = False
@@ -70,6 +71,7 @@ class TextMap:
         uptake: Uptake | None = None,
         always: str = "",
         taken: Taken | None = None,
+        age: float = 0.0,
     ) -> None:
         wrong = flaw(line_format)
         if wrong:
@@ -83,6 +85,7 @@ class TextMap:
         self._uptake = Commands(tuple(steps), command_timeout) if steps else uptake
         self._always = always
         self._taken = taken
+        self._age = age
         self._seen: tuple[int, ...] | None = None
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
@@ -191,7 +194,7 @@ class TextMap:
                 if self._uptake:
                     self._owed(real).touch()
                 try:
-                    atomic.replace(real, above + MARKER.encode() + b"\n" + below, status)
+                    atomic.replace(real, above + MARKER.encode() + b"\n" + below, status, age=self._age)
                 except atomic.ChangedMeanwhileError:
                     continue
             self._left, self._seen = below, atomic.look(real)

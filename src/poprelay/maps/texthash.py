@@ -4,13 +4,17 @@
 
 `postfix reload` needs root: name a command of root's part (`root = "postfix"`), or run as root. Every reload has the
 queue manager read its queue again, so changes are collected for ten seconds. Sessions that are open go on with what
-they have. Where a person's line above the marker names the very address, it holds, and ours is left out.
+they have.
+
+Postfix waits as long as a file is younger than two seconds, and its clients with it, lest somebody is still writing: so
+ours, which are always whole, get a time that lies further back. Where a person's line above the marker names the very
+address, it holds, and ours is left out.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from poprelay.maps.access import read_value
 from poprelay.maps.lines import PLAIN, Form, Spelling, first_fields
@@ -19,6 +23,9 @@ from poprelay.maps.uptake import read_uptake
 
 if TYPE_CHECKING:
     from poprelay.config.section import Section
+
+AGE: Final = 3.0
+"""Seconds; dict_thash.c and dict_cidr.c wait below two."""
 
 
 class TexthashMap:
@@ -35,7 +42,7 @@ def read_reloaded(section: Section, kind: str, spelling: Spelling) -> TextMap:
     form = Form("", f" {read_value(section)}", spelling)
     uptake = read_uptake(section, ("postfix", "reload"), several=False)
     interval = section.duration("interval", 10.0, low=0.0, high=3600.0)
-    return TextMap(path, interval=interval, kind=kind, form=form, uptake=uptake, taken=_taken)
+    return TextMap(path, interval=interval, kind=kind, form=form, uptake=uptake, taken=_taken, age=AGE)
 
 
 def _taken(_file: Path, above: bytes) -> set[str]:

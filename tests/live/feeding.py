@@ -37,7 +37,7 @@ class Fed:
         self.log.touch()
         self._pids = itertools.count(100)
         written = (
-            f'[relay]\nperiod = "{period:g}s"\nexclude_networks = []\n{rules}\n'
+            f'[relay]\nperiod = "{period:g}s"\nexclude_networks = []\nmax_addresses_per_user = 1000\n{rules}\n'
             f'[[sources]]\nkind = "file"\npath = "{self.log}"\nagents = ["dovecot"]\n{maps}'
         )
         self.poprelay = Poprelay(place / "poprelay", written)

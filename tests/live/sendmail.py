@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from live.network import ANN4, ANN6, BOB4, BOB6, SITE4, SITE6, free_ports, listening
+from live.network import ANN4, ANN6, BOB4, BOB6, EVE4, SITE4, SITE6, free_ports, listening
 from live.packages import staged
 from live.running import Running
 
@@ -53,6 +53,7 @@ _HOSTS: Final = f"""\
 {BOB4} bob.example
 {ANN6} ann.example
 {BOB6} bob.example
+{EVE4} eve.example
 """
 """A client without a name would be refused for that, and only for now."""
 

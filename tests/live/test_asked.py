@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 import tomllib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +15,11 @@ import pytest
 
 from live.asked import WAYS, Site, Way
 from live.clients import LOCAL, OUTSIDE
-from live.daemon import Poprelay
 from live.feeding import Fed
+from live.flicker import flickering
 from live.network import ANN4, ANN6, BOB4, BOB6, Network
 from live.running import until
 from poprelay.config.section import Section
-from poprelay.daemon import client
 from poprelay.daemon.kinds import find_kind
 from poprelay.model import Absent, Address, Allowed, Grant, Outcome, Unavailable
 from poprelay.services import Find
@@ -148,56 +146,10 @@ def test_exim_waits_two_seconds_for_a_daemon_that_hangs(place: Path, network: Ne
         assert site.code(ANN4, LOCAL) == 250
 
 
-class Flicker(threading.Thread):
-    """Grants an address and takes the grant back, by turns."""
-
-    def __init__(self, poprelay: Poprelay, address: str, changes: int) -> None:
-        super().__init__()
-        self._control = poprelay.place / "control"
-        self._address = address
-        self._changes = changes
-        self.spans: list[tuple[float, float, bool]] = [(time.monotonic(), float("inf"), False)]
-        """When each state may have been the one that was published: from, to, whether it is allowed."""
-
-    def run(self) -> None:
-        for number in range(self._changes):
-            allowed = number % 2 == 0
-            before, _, was = self.spans[-1]
-            self.spans.append((time.monotonic(), float("inf"), allowed))
-            with client.connect(self._control) as connection:
-                how: dict[str, object] = {"span": "5m"} if allowed else {}
-                operation = "allow" if allowed else "revoke"
-                assert list(client.ask(connection, operation, {"address": self._address, **how}))
-            self.spans[-2] = (before, time.monotonic(), was)
-
-    def may_be(self, allowed: bool, since: float, until: float) -> bool:
-        """Whether that state may have been published between two times."""
-        return any(each == allowed and start <= until and since <= end for start, end, each in self.spans)
-
-
-@contextmanager
-def flickering(poprelay: Poprelay, address: str) -> Iterator[Flicker]:
-    flicker = Flicker(poprelay, address, CHANGES)
-    flicker.start()
-    try:
-        yield flicker
-    finally:
-        flicker.join()
-
-
 def test_not_one_answer_is_wrong_while_grants_come_and_go(fed: Fed, site: Site) -> None:
-    answers: list[tuple[float, float, int]] = []
-    with flickering(fed.poprelay, ANN4) as flicker:
+    with flickering(fed.poprelay, ANN4, CHANGES) as flicker:
         while flicker.is_alive():
             with site.session(ANN4) as session:
                 for _ in range(500):  # of a thousand, Exim would let the session end
-                    asked = time.monotonic()
-                    code = session.ask().code
-                    answers.append((asked, time.monotonic(), code))
-
-    yes = [answer for answer in answers if answer[2] == 250]
-    no = [answer for answer in answers if answer[2] == site.way.refuses]
-    assert min(len(yes), len(no)) > 100
-    assert len(yes) + len(no) == len(answers), {code for _, _, code in answers}
-    assert [answer for answer in yes if not flicker.may_be(True, *answer[:2])] == []
-    assert [answer for answer in no if not flicker.may_be(False, *answer[:2])] == []
+                    flicker.judge(lambda session=session: session.ask().code)  # type: ignore[misc]
+    flicker.was_always_right(refuses=site.way.refuses, at_least=100)

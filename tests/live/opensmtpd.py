@@ -23,7 +23,7 @@ action "local" mbox
 match from any for domain "site.test" action "local"
 """
 
-_PREPARE: Final = """\
+PREPARE: Final = """\
 cd /run
 mkdir -p /var/spool/smtpd /var/empty /var/lib/opensmtpd/empty
 chmod 711 /var/spool/smtpd
@@ -32,6 +32,7 @@ chgrp opensmtpq /run/smtpctl
 chmod 2555 /run/smtpctl
 mount --bind /run/smtpctl /usr/sbin/smtpctl
 """
+"""What Debian makes when it installs the package, in places that can be written."""
 
 
 class Opensmtpd:
@@ -64,7 +65,7 @@ class Opensmtpd:
     def start(self) -> None:
         """Start it; a file that a door names must be there, or it ends at once."""
         script = self._place / "start"
-        script.write_text(f"{_PREPARE}exec /usr/sbin/smtpd -d\n")
+        script.write_text(f"{PREPARE}exec /usr/sbin/smtpd -d\n")
         command = staged("opensmtpd", "sh", "-e", script, root=self._root)
         self._running = Running("OpenSMTPD", command, output=self._place / "printed")
         self.smtpctl.write_text(f'#!/bin/sh\nexec nsenter -m -t {self._running.pid} /usr/sbin/smtpctl "$@"\n')

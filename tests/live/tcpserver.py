@@ -9,7 +9,7 @@ from live.network import SITE4, SITE6, free_ports, listening
 from live.packages import staged
 from live.running import Running
 
-_SMTPD: Final = r"""#!/bin/sh
+SMTPD: Final = r"""#!/bin/sh
 # qmail-smtpd(8): with RELAYCLIENT in the environment any recipient is accepted, else those of rcpthosts
 printf '220 mx.site.test ESMTP\r\n'
 while read -r word rest; do
@@ -37,7 +37,7 @@ class Tcpserver:
         place.mkdir()
         self.ports = dict(zip(("two", "one"), free_ports(2), strict=True))
         smtpd = place / "qmail-smtpd"
-        smtpd.write_text(_SMTPD)
+        smtpd.write_text(SMTPD)
         smtpd.chmod(0o755)
         start = _START.replace("SITE4", SITE4).replace("SITE6", SITE6)
         ports = map(str, self.ports.values())

@@ -54,18 +54,6 @@ def test_a_file_that_was_changed_since_is_left_and_so_is_its_backup(tmp_path: Pa
     assert (file.read_text(), backup_of(file).exists(), record_path.exists()) == ("a = 5\n", True, True)
 
 
-def test_a_file_that_changes_with_every_grant_is_left_alone_once_there_and_is_taken_back_whatever_it_says(
-    tmp_path: Path, file: Path
-) -> None:
-    record_path, record = tmp_path / "setup.json", Record("courier")
-    edits = [Edit(tmp_path / "relay", b"", changing=True), Edit(file, b"a = 3\n", changing=True)]
-    apply(edits[:1], [], record_path, record)
-    (tmp_path / "relay").write_text("192.0.2.7\n")
-    assert pending(edits) == []
-    assert undo(record_path, read_record(record_path)) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["main.cf"]
-
-
 def test_what_others_write_is_put_back_as_it_was_whatever_became_of_it(tmp_path: Path, file: Path) -> None:
     record_path, new = tmp_path / "setup.json", tmp_path / "new"
     for _ in range(2):

@@ -46,14 +46,14 @@ class CourierMap:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The keys of the other files in the directory, as far as we may read them."""
+    """The keys of the other files in the directory, or of the one file in its place, as far as we may read them."""
 
     folder: Path
 
     def __call__(self, file: Path, above: bytes) -> set[str]:
         found = first_fields(above)
         with suppress(OSError):
-            for other in sorted(self.folder.iterdir()):
+            for other in sorted(self.folder.iterdir()) if self.folder.is_dir() else [self.folder]:
                 if other.name not in (file.name, f".{file.name}.owed") and not _PASSED_OVER.search(other.name):
                     with suppress(OSError):
                         found |= first_fields(other.read_bytes())

@@ -54,8 +54,6 @@ class Edit(msgspec.Struct, frozen=True):
     path: Path
     content: bytes
     mode: int = 0o644
-    changing: bool = False
-    """Whether it is ours and changes with every grant: once there it is left alone, and undoing removes it for sure."""
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -114,8 +112,11 @@ class Placed(Protocol):
 
 
 KINDS: Final[dict[str, str]] = {
+    "courier": "poprelay.mta.courier:Courier",
     "exim": "poprelay.mta.exim:Exim",
+    "opensmtpd": "poprelay.mta.opensmtpd:Opensmtpd",
     "postfix": "poprelay.mta.postfix:Postfix",
+    "qmail": "poprelay.mta.qmail:Qmail",
     "sendmail": "poprelay.mta.sendmail:Sendmail",
 }
 """Every MTA: name on the command line, and the class."""

@@ -50,11 +50,7 @@ class Record(msgspec.Struct):
 
 def pending(edits: Iterable[Edit]) -> list[Edit]:
     """Those that would change something."""
-    return [
-        edit
-        for edit in edits
-        if (content := _content(edit.path)) is None or (content != edit.content and not edit.changing)
-    ]
+    return [edit for edit in edits if _content(edit.path) != edit.content]
 
 
 def diff(edits: Iterable[Edit]) -> str:
@@ -83,8 +79,7 @@ def apply(
     for edit in edits:
         before = known.get(str(edit.path))
         if before is None:
-            there = edit.path.exists()
-            record.files.append(Changed(str(edit.path), _digest(edit.content), there, edit.changing))
+            record.files.append(Changed(str(edit.path), _digest(edit.content), edit.path.exists()))
         else:
             before.digest = _digest(edit.content)
     fresh = [path for path in kept if str(path) not in known]

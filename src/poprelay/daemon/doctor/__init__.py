@@ -10,7 +10,7 @@ from poprelay.config.load import control_socket
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.detect import mtas
-from poprelay.daemon.doctor import crowds, installed, logs, selinux, stale
+from poprelay.daemon.doctor import crowds, installed, logs, rootlists, selinux, stale
 from poprelay.errors import NoDaemon, PoprelayError
 from poprelay.mta import Finding, Mta, Part
 
@@ -31,6 +31,7 @@ def examine(config_path: Path, mta: str = "", mta_config: Path | None = None) ->
         ),
         *_daemon(status),
         *installed.faults(config),
+        *rootlists.faults(config),
         *stale.faults(config, status),
         *logs.faults(config, status),
         *crowds.faults(config, grants),

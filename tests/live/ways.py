@@ -12,8 +12,10 @@ from live import asked, told
 from live.exim import Exim
 from live.feeding import Fed
 from live.network import Network
+from live.opensmtpd import Opensmtpd
 from live.postfix import Postfix, asking
 from live.told import Told
+from poprelay.mta.opensmtpd.asking import SQLITE_TEXT
 
 Start = Callable[[Path, Network, ExitStack], Told]
 
@@ -69,7 +71,22 @@ _SQLITE: Final = "dbpath = {own}/relay.sqlite\nquery = SELECT value FROM relay W
 _POSTMAP: Final = 'postmap = "{run}/postmap"\n'
 _RELOAD: Final = 'command = ["{run}/postfix", "reload"]\ninterval = "0s"\n'
 
+
+def _opensmtpd_sqlite(place: Path, network: Network, stack: ExitStack) -> Told:
+    own = place / "own"
+    own.mkdir()
+    file, table = own / "relay.sqlite", place / "table.conf"
+    table.write_text(SQLITE_TEXT.format(path=file))
+    opensmtpd = Opensmtpd(place / "opensmtpd", {"poprelay": f"sqlite:{table}"})
+    fed = Fed(place, f'[[maps]]\nkind = "sqlite"\npath = "{file}"\n', stack)
+    fed.start()
+    opensmtpd.start()
+    stack.callback(opensmtpd.stop)
+    return Told(network, fed, opensmtpd.ports["poprelay"], 550, file)
+
+
 WAYS: Final[dict[str, dict[str, Start]]] = {
+    "courier": {"courier": told.WAYS["courier"]},
     "exim": {
         "spool": partial(
             _exim,
@@ -80,6 +97,7 @@ WAYS: Final[dict[str, dict[str, Start]]] = {
         "iplsearch": _hosts("iplsearch", "hosts = net-iplsearch;{own}/relay"),
         "hosts": _hosts("hosts", "hosts = {own}/relay"),
     },
+    "opensmtpd": {"opensmtpd": told.WAYS["opensmtpd"], "sqlite": _opensmtpd_sqlite},
     "postfix": {
         "socketmap": _service("socketmap", "check_client_access socketmap:unix:poprelay/socketmap:relay"),
         "policy": _service("policy", "check_policy_service unix:poprelay/policy"),
@@ -91,6 +109,7 @@ WAYS: Final[dict[str, dict[str, Start]]] = {
         "texthash": _map("texthash", ".texthash", "relay.texthash", more=_RELOAD),
         "tcp_table": partial(_asked, way="postfix tcp_table"),
     },
+    "qmail": {"tcprules": told.WAYS["tcpserver"]},
     "sendmail": {
         "socketmap": partial(_asked, way="sendmail socketmap"),
         **{way: told.WAYS[f"sendmail {way}"] for way in ("popauth", "access", "relay-domains")},

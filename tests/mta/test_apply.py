@@ -8,7 +8,7 @@ import pytest
 
 from poprelay.errors import MtaError
 from poprelay.mta import Edit, Folder
-from poprelay.mta.apply import Record, apply, backup_of, diff, pending, read_record, run, undo
+from poprelay.mta.apply import Before, Record, apply, backup_of, diff, pending, read_record, run, undo
 
 
 @pytest.fixture
@@ -114,3 +114,18 @@ def test_a_command_that_fails_is_an_error_with_its_last_word() -> None:
         run([("sh", "-c", "echo no good >&2; exit 3")])
     with pytest.raises(MtaError, match="poprelay-is-not-there"):
         run([("poprelay-is-not-there",)])
+
+
+def test_a_later_run_is_taken_back_alone(tmp_path: Path, file: Path) -> None:
+    record_path, new = tmp_path / "setup.json", tmp_path / "new.toml"
+    apply([Edit(file, b"a = 3\n")], [], record_path, Record("postfix"))
+    first = record_path.read_bytes()
+    edits = [Edit(file, b"a = 4\n"), Edit(new, b"x")]
+    before = Before.of(edits, read_record(record_path))
+    record = read_record(record_path)
+    apply(edits, [], record_path, record)
+    before.put_back(record_path, record)
+    assert (file.read_text(), file.stat().st_mode & 0o777, new.exists()) == ("a = 3\n", 0o640, False)
+    assert record_path.read_bytes() == first
+    undo(record_path, read_record(record_path))
+    assert file.read_text() == "a = 1\nb = 2\n"

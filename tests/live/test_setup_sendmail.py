@@ -91,6 +91,14 @@ def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> Non
     assert state(host) == before
 
 
+def test_what_a_person_says_in_the_access_database_holds_against_a_grant(host: Host) -> None:
+    host.run("sh", "-ec", "cd /etc/mail; echo 'Connect:203.0.113.254 REJECT' >>access; makemap hash access <access")
+    before = state(host)
+    done = setup(host, "--with", "access", "--apply", check=False)
+    assert "everything was put back: a client at 203.0.113.254 with a grant is told: 550" in done.stderr, done.stderr
+    assert state(host) == before
+
+
 @pytest.mark.parametrize("kind", ["popauth"])
 def test_the_doctor_finds_nothing_in_another_way_that_is_set_up(
     host: Host, place: Path, stopping: ExitStack, kind: str

@@ -51,6 +51,7 @@ def test_the_access_database_needs_no_edit_but_root(
         str(tmp_path / "access"),
     ]
     assert command["steps"][2]["run"][1:3] == ["-o", "-r"], "what a person wrote comes last, and wins"
+    assert command["steps"][3]["run"][:2] == ["/usr/bin/flock", str(tmp_path / "access.db")]
     assert tomllib.loads(plan.section)["maps"][0]["root"] == command["name"]
 
 

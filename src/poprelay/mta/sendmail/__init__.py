@@ -21,7 +21,7 @@ from poprelay.mta.sendmail.rulesets import AUTH, DEFER, NAME, asked, lines
 
 _STATE: Final = Path("/var/lib/poprelay")
 _COPY: Final = "/run/poprelay-root/access"
-"""Where root's part copies our lines: makemap reads nothing there that others can change."""
+"""Where root's part copies our lines, and makes the database: nobody else can change anything there."""
 _HANG_UP: Final = 'kill -HUP "$(head -n 1 {})"'
 
 
@@ -118,15 +118,14 @@ def _access(instance: Instance, check: tuple[tuple[str, ...], ...]) -> Plan:
     """Our lines and a person's, made into the database by root's part; what a person wrote of an address wins."""
     assert instance.access is not None, "else it is not offered"
     kind, file = instance.access
-    ours, database, fresh = _STATE / "access", f"{file}.db", f"{file}.poprelay"
-    program, like = makemap(), f"--reference={database}"
+    ours, database, program = _STATE / "access", f"{file}.db", makemap()
     steps = (
         f'{{ copy = ["{ours}"], to = "{_COPY}" }}',
-        f'{{ run = ["{program}", "{kind}", "{fresh}"], stdin = "{_COPY}" }}',
-        f'{{ run = ["{program}", "-o", "-r", "{kind}", "{fresh}"], stdin = "{file}" }}',
-        f'{{ run = ["/bin/chown", "{like}", "{fresh}.db"] }}',
-        f'{{ run = ["/bin/chmod", "{like}", "{fresh}.db"] }}',
-        f'{{ run = ["/bin/mv", "-f", "{fresh}.db", "{database}"] }}',
+        f'{{ run = ["{program}", "{kind}", "{_COPY}"], stdin = "{_COPY}" }}',
+        f'{{ run = ["{program}", "-o", "-r", "{kind}", "{_COPY}"], stdin = "{file}" }}',
+        # not renamed: Sendmail does without a database that is replaced while it opens it
+        f'{{ run = ["/usr/bin/flock", "{database}", "/bin/cp", "{_COPY}.db", "{database}"] }}',
+        f'{{ run = ["/bin/sync", "{database}"] }}',
     )
     anew = (
         f"test ! {quote(str(file))} -nt {quote(database)} || {program} -r {kind} {quote(str(file))} <{quote(str(file))}"

@@ -12,7 +12,7 @@ help:
 	@echo "make run     the main job, live, on a log that is being written; nothing to install"
 	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
 	@echo "make check   format, lint, types, layers, the docs' examples"
-	@echo "make bench   the measurements, as ratios"
+	@echo "make bench   the measurements, as ratios: writes docs/benchmarks.md; QUICK=1 for a short run"
 	@echo "make setup   only the set-up of the above: uv, .venv, the packages for the live tests"
 
 setup: .venv/.ready live-packages
@@ -52,7 +52,7 @@ format: .venv/.ready
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
 
 bench: setup
-	@for file in scan maps lookups latency; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	@QUICK="$(QUICK)" $(BIN)/python benchmarks/run.py $(if $(RESUME),--resume) $(TOPICS)
 
 clean:
 	rm -rf .venv .tools .live .cache dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,6 @@
 """What one change of a map costs, by the number of addresses that it holds.
 
-    .venv/bin/python benchmarks/maps.py [--json]
+    .venv/bin/python benchmarks/maps.py
 
 A change is one address added, published and durable, as the daemon does it. `lmdb` must cost the same however many
 addresses there are; `text` rewrites its file. `Mail::POPRelay` is the original's way, done here by an equivalent loop:
@@ -10,7 +10,6 @@ disk, without which the numbers say little.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from poprelay.maps import Entry
 from poprelay.maps.lmdb import LmdbMap
 from poprelay.maps.text import TextMap
 from poprelay.model import Address
+from report import Topic
 
 
 class Changing(Protocol):
@@ -122,20 +122,21 @@ def main() -> int:
         disk = fsync(Path(place))
         for kind, make in KINDS.items():
             found[kind] = costs_by_size(make, Path(place) / kind)
-    growth = {kind: costs[SIZES[-1]] / costs[SIZES[0]] for kind, costs in found.items()}
-    ratios = {size: found["Mail::POPRelay"][size] / found["lmdb"][size] for size in SIZES}
-    if "--json" in sys.argv:
-        print(json.dumps({"fsync": disk, "change": found, "growth": growth, "original_to_lmdb": ratios}))
-    else:
-        print(f"one fsync of this disk: {disk * 1000:.2f} ms (medians throughout)")
-        print("one change, ms    " + "".join(f"{size:>12,}" for size in SIZES) + "      growth")
-        for kind, costs in found.items():
-            shown = "".join(f"{costs[size] * 1000:12.2f}" for size in SIZES)
-            print(f"{kind:<18}{shown}{growth[kind]:11.1f}x")
-        print("Mail::POPRelay/lmdb" + "".join(f"{ratios[size]:10,.0f}x " for size in SIZES))
-    if growth["lmdb"] > FLAT:
-        print(f"lmdb is not flat: {growth['lmdb']:.1f} times dearer at {SIZES[-1]:,}", file=sys.stderr)
-        return 1
+    topic = Topic(
+        "maps",
+        "One login with many addresses allowed",
+        "One address more, published and durable, by the number of addresses that the map holds already. "
+        "*Mail::POPRelay* is its own way, by an equivalent loop: write the relay file anew, run the real makemap.",
+    )
+    for kind, costs in found.items():
+        for size, seconds in costs.items():
+            topic.add(f"{kind}, {size:,} addresses", seconds * 1000, "ms")
+    for size in SIZES:
+        topic.add(f"Mail::POPRelay / lmdb, {size:,}", found["Mail::POPRelay"][size] / found["lmdb"][size], "times")
+    growth = found["lmdb"][SIZES[-1]] / found["lmdb"][SIZES[0]]
+    topic.add(f"lmdb, {SIZES[-1]:,} / {SIZES[0]:,}", growth, "times", at_most=FLAT)
+    topic.add("fsync of 4 KiB on this disk", disk * 1000, "ms")
+    topic.keep()
     return 0
 
 

@@ -62,7 +62,10 @@ def _until(accepted: bool, port: int, address: str) -> Verdict:
             return verdict
         if time.monotonic() > end:
             state = "with a grant" if accepted else "whose grant was revoked"
-            raise MtaError(f"a client at {address} {state} is told: {verdict}")
+            raise MtaError(
+                f"a client at {address} {state} is told: {verdict}",
+                remedy="the MTA's log says why; if it is a rule about this client, prove it --from another ADDRESS",
+            )
         time.sleep(pause)
         pause *= 2  # Debian's Sendmail takes ten connections of a client in ten minutes
 

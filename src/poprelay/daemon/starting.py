@@ -79,6 +79,8 @@ def told(config_path: Path) -> bool:
         time.sleep(0.05)
     if refused := [problem for problem in now["problems"] if "reload was refused" in problem]:
         raise MtaError(refused[0])
+    if failed := [f"{one['name']}: {one['error']}" for one in (*now["maps"], *now["services"]) if one["error"]]:
+        raise MtaError(failed[0], remedy="if it may not write there: systemctl restart poprelay, then run setup again")
     return True
 
 

@@ -21,6 +21,10 @@ _ASKED: Final = (
 )  # fmt: skip
 
 
+_QUEUE: Final = Path("/var/spool/postfix")
+"""Where our unit may make sockets."""
+
+
 class Smtpd(msgspec.Struct, frozen=True):
     """One line of master.cf that runs smtpd: its name (`smtp/inet`), its jail, and its own settings."""
 
@@ -92,12 +96,14 @@ class Instance(msgspec.Struct, frozen=True):
 
     def remarks(self) -> list[str]:
         """What an operator should know before anything is changed here."""
+        found: list[str] = []
         others = self.values["multi_instance_directories"]
-        if not others or self.where:
-            return []
-        return [
-            f"this Postfix has further instances, and only {self.main.parent} is set up: --mta-config DIR ({others})"
-        ]
+        if others and not self.where:
+            found.append(f"only {self.main.parent} is set up; for another instance: --mta-config DIR ({others})")
+        if self.queue != _QUEUE:
+            ours = self.queue / "poprelay"
+            found.append(f"poprelay's unit must be let write there: systemctl edit poprelay: ReadWritePaths=-{ours}")
+        return found
 
     def program(self, name: str) -> tuple[str, ...]:
         """Another of its programs."""

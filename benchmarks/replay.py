@@ -1,0 +1,96 @@
+"""How fast a log becomes a durable ledger, scan included: a million logins of 100,000 users, on one core.
+
+    python benchmarks/replay.py
+
+Once as a daemon that was away catches up (read, scan, judge, commit, show), and once as `poprelay replay --into` does,
+which prints every change. CPU time of all threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cpu import last_core, spent, stay_on
+from house import PROGRAM, House, logins
+from poprelay.clock import Clock
+from poprelay.config.settings import LogSettings
+from poprelay.daemon.configure import read_config
+from poprelay.daemon.follower import Follower
+from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.storage import Storage
+from poprelay.ledger.sqlite import read_snapshot
+from report import Topic, quick
+
+LOGINS: Final = 200_000 if quick() else 1_000_000
+USERS: Final = LOGINS // 10
+WANTED: Final = 50_000  # logins a second
+
+
+def caught_up(config_path: Path) -> float:
+    """Seconds of CPU until all logins of the log are durable and in sight."""
+    return asyncio.run(_caught_up(config_path))
+
+
+async def _caught_up(config_path: Path) -> float:
+    config = read_config(config_path)
+    set_up_logging(LogSettings(level="warning"))  # as the command does
+    storage = Storage(config.settings, Clock())
+    keeper = Keeper(storage.ledger, storage.writer, Clock())
+    follower = Follower(config.sources[0].object, keeper)
+    began = spent()
+    following = asyncio.create_task(follower.run(lambda: None))
+    await follower.caught_up.wait()
+    taken = spent() - began
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    await keeper.close()
+    await storage.close()
+    return taken
+
+
+def replayed(config_path: Path) -> float:
+    """Seconds of CPU of the command."""
+    began = spent()
+    log = config_path.with_name("mail.log")
+    words = [str(PROGRAM), "replay", "--into", "-c", str(config_path), "--timezone", "UTC", str(log)]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    return spent() - began
+
+
+def main() -> int:
+    topic = Topic(
+        "replay",
+        "A log into a durable ledger",
+        f"{LOGINS:,} logins of {USERS:,} users at {USERS:,} addresses, as Dovecot logs them with session ids; read, "
+        "scanned, judged, committed and shown, on one core. Logins for each second of CPU.",
+    )
+    stay_on(last_core())
+    found: dict[str, list[float]] = {}
+    for _ in range(1 if quick() else 3):
+        for what, run in (("as a daemon catches up", caught_up), ("`poprelay replay --into`", replayed)):
+            with tempfile.TemporaryDirectory() as directory:
+                house = House(Path(directory))
+                house.log.write_text("".join(itertools.islice(logins(USERS, time.time() - 900), LOGINS)))
+                with multiprocessing.get_context("spawn").Pool(1) as alone:
+                    found.setdefault(what, []).append(LOGINS / alone.apply(run, (house.config,)))
+                grants = len(read_snapshot(Path(directory, "ledger.db")).grants)
+                assert abs(grants - USERS) < USERS / 1000, f"{grants} grants"
+    for what, rates in found.items():
+        topic.add(what, rates, "/s", at_least=WANTED)
+    topic.keep()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

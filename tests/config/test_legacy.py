@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from poprelay.config.legacy import Legacy, read_legacy
+from poprelay.config.legacy import DEFAULTS, Legacy, read_legacy
 from poprelay.config.legacycommand import Command, read_command
 from poprelay.errors import ConfigError
 
@@ -151,6 +151,12 @@ def test_options_given_to_the_class_override_the_files() -> None:
 
 def test_options_alone_make_a_config() -> None:
     assert read_legacy("", "options", {"mailRelayFile": "/x", "mailRelayPeriod": 60}).relay_file == Path("/x")
+
+
+@pytest.mark.parametrize("option", DEFAULTS)
+@pytest.mark.parametrize("value", ["", None])
+def test_an_option_given_to_the_class_must_have_a_value(option: str, value: object) -> None:
+    assert refused(LEAST, **{option: value}) == [f"options: {option}: has no value; give one, or leave the option out"]
 
 
 def test_an_unknown_option_is_refused_with_its_line_and_the_nearest_one() -> None:

@@ -39,7 +39,7 @@ def test_a_command_ended_by_a_signal_is_told() -> None:
 
 
 def test_a_missing_command_is_told_with_the_remedy() -> None:
-    with pytest.raises(MapError, match="cannot be started: No such file or directory: correct `command`"):
+    with pytest.raises(MapError, match="cannot be started: No such file or directory: correct the command"):
         command.run(["/nonexistent/postmap", "hash:/x"], timeout=10)
 
 

@@ -107,8 +107,7 @@ def read_legacy(text: str, name: str, options: Mapping[str, object] | None = Non
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         reading.line(number, line.rstrip("\r"))
     for option, value in (options or {}).items():
-        given = str(int(value)) if isinstance(value, bool) else str(value)
-        reading.take(Given(option, given, "options", (2**31, 0)), option)
+        reading.option(option, value)
     found = reading.legacy()
     if found is None:
         raise ConfigError([show(sentence) for _, sentence in sorted(reading.problems)])
@@ -146,8 +145,16 @@ class _Reading:
         begins = start + 1 + (match["value"][:1] in {"'", '"'})
         self.take(msgspec.structs.replace(at, value=value, start=begins), at.name)
 
+    def option(self, name: str, value: object) -> None:
+        """Take one option that a program gives."""
+        text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
+        given = Given(name, text, "options", (2**31, 0))
+        if not text:
+            self._refuse(given, "has no value", "give one, or leave the option out")
+        self.take(given, name)
+
     def take(self, given: Given, spelled: str) -> None:
-        """Take one option, whoever gives it."""
+        """Take one option, whoever gives it; one without a value has been refused already."""
         option = OTHERWISE.get(spelled, spelled)
         if option not in DEFAULTS:
             self._refuse(given, "is not an option", nearest(spelled, (*DEFAULTS, *OTHERWISE)))
@@ -203,7 +210,7 @@ class _Reading:
 
     def _flag(self, option: str) -> bool:
         value = self._text(option)
-        if value not in {"0", "1", ""}:
+        if value not in {"0", "1"}:
             self._refused(option, f"{value!r} is neither 0 nor 1", "write 0 for no, 1 for yes")
         return value == "1"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 from os import geteuid
+from os.path import realpath
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ def make_room(config: Config) -> None:
     ledger = config.settings.ledger.path
     for part in config.maps:
         target = part.object
-        if isinstance(target, Inheriting) and part.spec.get("path") == str(ledger.parent):
+        if isinstance(target, Inheriting) and realpath(target.path) == realpath(ledger.parent):
             if ledger.parent.is_dir() and ledger.parent.stat().st_mode & _OTHERS:
                 log.warning(
                     "others than its owner could write in the spool; it is closed to them where we may",

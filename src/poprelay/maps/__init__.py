@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import msgspec
@@ -78,7 +79,9 @@ class Derived(Protocol):
 
 @runtime_checkable
 class Inheriting(Protocol):
-    """A map that may hold what another program granted before us."""
+    """A map that may hold what another program granted before us, in the directory `path`."""
+
+    path: Path
 
     def make(self) -> None:
         """Create what is missing of it, empty. Raises MapError."""

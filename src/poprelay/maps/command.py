@@ -147,7 +147,7 @@ def _environment() -> dict[str, str]:
 
 def _not_started(shown: str, error: Exception) -> MapError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return MapError(f"{shown} cannot be started: {reason}", remedy="correct `command`")
+    return MapError(f"{shown} cannot be started: {reason}", remedy="correct the command")
 
 
 def _failed(shown: str, code: int, said: bytes) -> MapError:

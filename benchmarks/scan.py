@@ -31,7 +31,7 @@ from report import Topic, quick
 
 NOW: Final = BEGIN.timestamp() + 86400 * 30
 PART: Final = 20_000_000  # bytes of the log that the slow ones get
-MEGABYTES: Final = 100 if quick() else 400
+MEGABYTES: Final = 400
 ROUNDS: Final = 2 if quick() else 5
 DAYS: Final = 10  # as many times the same day, to write the log faster
 

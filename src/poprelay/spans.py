@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from poprelay.model import Instant
@@ -44,6 +45,7 @@ def show_span(seconds: float) -> str:
     return " ".join(parts) or "0s"
 
 
+@lru_cache(4096)
 def rfc3339(at: Instant | None) -> str | None:
     """An instant as RFC 3339 in UTC, with milliseconds; None for never and for always.
 

@@ -213,9 +213,11 @@ class Book:
             self.standing.add(key)
 
     def _replace_sessions(self, before: tuple[OpenSession, ...], after: tuple[OpenSession, ...]) -> None:
+        more = len(before) + 1 - len(after)
+        if more >= 0 and before[more:] == after[:-1]:  # a login: one has come, and perhaps the oldest is forgotten
+            before, after = before[:more], after[-1:]
         for session in before:
             if session not in after and self.sessions.get(session.key) == session:
                 del self.sessions[session.key]
         for session in after:
-            if session not in before:
-                self.sessions[session.key] = session
+            self.sessions[session.key] = session

@@ -30,7 +30,7 @@ def opened(
             alike = tuple(other for other in sessions if combination(other) not in joined)
         if len(alike) >= (OPEN_SESSIONS if proven else UNPROVEN_SESSIONS):
             overlay.close_session(alike[0].key)
-            sessions = without(sessions, alike[0].key)
+            sessions = sessions[1:] if alike[0] is sessions[0] else without(sessions, alike[0].key)
     overlay.open_session(session)
     return (*sessions, session)
 

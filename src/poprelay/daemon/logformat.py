@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +24,7 @@ PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical"
 """How grave each level is to syslog(3) and to the journal."""
 
 _INSTANTS: Final = frozenset({"until", "opened", "last_login"})
+_JOINTS: Final = re.compile(r'[ "=\[\],]')
 _CLOCK: Final = Clock()
 
 Event: TypeAlias = MutableMapping[str, Any]
@@ -99,8 +101,7 @@ def spelled(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(spelled, value))}]"
     text = show(str(value))
-    plain = text and not any(each in ' "=[],' for each in text)
-    return text if plain else '"' + text.replace('"', "\\x22") + '"'
+    return text if text and not _JOINTS.search(text) else '"' + text.replace('"', "\\x22") + '"'
 
 
 def _now() -> str:

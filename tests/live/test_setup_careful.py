@@ -144,6 +144,15 @@ def test_where_the_mta_trusts_every_address_one_is_lent_for_the_proof(host: Host
     assert "203.0.113.254" not in host.run("ip", "address").stdout
 
 
+def test_the_proof_sends_to_whom_it_is_told(host: Host) -> None:
+    refused = "check_recipient_access inline:{postmaster@example.com=reject}"
+    host.run("postconf", "-e", f"smtpd_recipient_restrictions = {refused}")
+    host.run("postfix", "reload")
+    said = host.run(*poprelay("setup", "--apply", "--to", "ann@elsewhere.example")).stdout
+    assert "refused: 454 4.7.1 <ann@elsewhere.example>" in said
+    assert "it is accepted: 250" in said
+
+
 def test_the_doctor_finds_what_is_wrong_with_a_map(host: Host, place: Path, stopping: ExitStack) -> None:
     host.run(*poprelay("setup", "--apply", "--with", "lmdb"))
     assert [one["what"] for one in findings(host)[1]] == ["no daemon is running"]

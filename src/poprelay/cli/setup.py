@@ -47,6 +47,9 @@ from poprelay.escape import show
     type=options.Address(),
     help="An address of this host that the MTA does not trust, for the proof; else one is found.",
 )
+@click.option(
+    "--to", "recipient", default="", metavar="ADDRESS", help="A recipient elsewhere, for the proof; no mail is sent."
+)
 @options.mta_config
 @options.config
 @options.as_json
@@ -60,6 +63,7 @@ def command(
     undoes: bool,
     port: int,
     source: str | None,
+    recipient: str,
     config_path: Path,
     as_json: bool,
 ) -> None:
@@ -71,6 +75,8 @@ def command(
     refused without a grant, accepted with one, and refused again when it is revoked. If anything fails, all that this
     run has changed is put back. Exit code: 0 done, or nothing to do; 1 it failed, or --undo had to leave something.
     """
+    from poprelay.daemon.probe import OUTSIDE
+    from poprelay.daemon.proving import Probe
     from poprelay.daemon.setup import Setup, undo_setup
 
     if changes and undoes:
@@ -93,6 +99,7 @@ def command(
     if changes:
         for number in (signal.SIGTERM, signal.SIGHUP):  # then, too, everything is put back
             signal.signal(number, signal.default_int_handler)
-        setup.apply(say, port=port, source=source or "")
+        how = Probe(port, source or "", recipient or OUTSIDE)
+        setup.apply(say, how)
     elif difference and not as_json:
         print("nothing was changed yet: poprelay setup --apply does it")

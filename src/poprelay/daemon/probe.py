@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
         return f"{self.code} {self.text}"
 
 
-def probe(server: str, port: int, source: str, *, recipient: str = OUTSIDE) -> Verdict:
+def probe(server: str, port: int, source: str, *, recipient: str) -> Verdict:
     """What `server` says to a client at `source` that wants to send to `recipient`. Raises MtaError if it is silent."""
     literal = f"[IPv6:{source}]" if ":" in source else f"[{source}]"
     try:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from poprelay.address import special
 from poprelay.daemon.client import ask, connect
-from poprelay.daemon.probe import Verdict, probe
+from poprelay.daemon.probe import OUTSIDE, Verdict, probe
 from poprelay.errors import MtaError
 from poprelay.mta.apply import run
 from poprelay.mta.host import own_addresses
@@ -31,40 +31,48 @@ _REASON: Final = "setup's proof"
 _OTHER: Final = "prove it from another address: --from ADDRESS"
 
 
-def prove(control: Path, say: Callable[[str], None], *, port: int, source: str = "") -> None:
+class Probe(NamedTuple):
+    """How it is proved: the port, and if they are named the client's address and the recipient."""
+
+    port: int
+    source: str = ""
+    recipient: str = OUTSIDE
+
+
+def prove(control: Path, say: Callable[[str], None], how: Probe) -> None:
     """Prove it with the daemon at `control`; each step is said. Raises MtaError where it is not so."""
-    with _client(source, port) as (address, first):
+    with _client(how) as (address, first):
         say(f"a client at {address} is refused: {first}")
         _ask(control, "allow", address=address, span="5m", reason=_REASON, force=True)
         try:
-            say(f"with a grant it is accepted: {_until(True, port, address)}")
+            say(f"with a grant it is accepted: {_until(True, how, address)}")
         finally:
             _ask(control, "revoke", address=address, reason=_REASON)
-        say(f"without it, it is refused again: {_until(False, port, address)}")
+        say(f"without it, it is refused again: {_until(False, how, address)}")
 
 
-def check_port(port: int, source: str = "") -> None:
+def check_port(how: Probe) -> None:
     """Raises MtaError if nobody listens there, before anything is changed for nothing."""
     loopback = ("127.0.0.1", "::1")
-    for server in (*loopback, *([source] if source else sorted(own_addresses().difference(loopback)))):
+    for server in (*loopback, *([how.source] if how.source else sorted(own_addresses().difference(loopback)))):
         with suppress(OSError):
-            socket.create_connection((server, port), _CONNECT).close()
+            socket.create_connection((server, how.port), _CONNECT).close()
             return
-    raise MtaError(f"no SMTP server listens at port {port}", remedy="start it, or name its port: --port")
+    raise MtaError(f"no SMTP server listens at port {how.port}", remedy="start it, or name its port: --port")
 
 
-def _until(accepted: bool, port: int, address: str) -> Verdict:
+def _until(accepted: bool, how: Probe, address: str) -> Verdict:
     end = time.monotonic() + PATIENCE
     pause = _PAUSE
     while True:
-        verdict = _verdict(port, address)
+        verdict = _verdict(how, address)
         if verdict.accepted == accepted:
             return verdict
         if time.monotonic() > end:
             state = "with a grant" if accepted else "whose grant was revoked"
             raise MtaError(
                 f"a client at {address} {state} is told: {verdict}",
-                remedy="the MTA's log says why; if it is a rule about this client, prove it --from another ADDRESS",
+                remedy="the MTA's log says why; prove it --from another ADDRESS, or --to one that it would send to",
             )
         time.sleep(pause)
         pause *= 2  # Debian's Sendmail takes ten connections of a client in ten minutes
@@ -75,7 +83,7 @@ def _ask(control: Path, operation: str, **arguments: Any) -> None:
         pass
 
 
-def _verdict(port: int, address: str) -> Verdict:
+def _verdict(how: Probe, address: str) -> Verdict:
     """What a client at that address is told by the server at the loopback address, or else at its own.
 
     One that has just been told to read its config again may be gone for a moment.
@@ -85,7 +93,7 @@ def _verdict(port: int, address: str) -> Verdict:
     while True:
         for server in (loopback, address):
             try:
-                return probe(server, port, address)
+                return probe(server, how.port, address, recipient=how.recipient)
             except MtaError as error:
                 if server == address and time.monotonic() > end:
                     raise MtaError(error.message, remedy="start it, or name its port: --port") from error
@@ -93,24 +101,24 @@ def _verdict(port: int, address: str) -> Verdict:
 
 
 @contextmanager
-def _client(source: str, port: int) -> Iterator[tuple[str, Verdict]]:
+def _client(how: Probe) -> Iterator[tuple[str, Verdict]]:
     """An address of this host that is refused, and what it is told.
 
     One is lent if the MTA trusts all that there are.
     """
     own = (address for address in sorted(own_addresses()) if ":" not in address and special(address) != "loopback")
     trusted = None
-    for address in [source] if source else own:
-        first = _verdict(port, address)
+    for address in [how.source] if how.source else own:
+        first = _verdict(how, address)
         if not first.accepted:
             yield address, first
             return
         trusted = address, first
-    if source or shutil.which("ip") is None:
+    if how.source or shutil.which("ip") is None:
         raise _trusted(*trusted) if trusted else MtaError("this host has no address that will do", remedy=_OTHER)
     run([("ip", "route", "add", "local", f"{LENT}/32", "dev", "lo")])
     try:
-        first = _verdict(port, LENT)
+        first = _verdict(how, LENT)
         if first.accepted:
             raise _trusted(LENT, first)
         yield LENT, first

@@ -13,7 +13,7 @@ from poprelay.config.load import Document, control_socket
 from poprelay.daemon import rootsetup
 from poprelay.daemon.configure import Config, build_config
 from poprelay.daemon.detect import Source, find_mta, find_source
-from poprelay.daemon.proving import check_port, prove
+from poprelay.daemon.proving import Probe, check_port, prove
 from poprelay.daemon.starting import USER, running, told
 from poprelay.errors import MtaError, PoprelayError
 from poprelay.mta import Edit, Folder, Plan
@@ -75,11 +75,11 @@ class Setup:
     def diff(self) -> str:
         return diff(self.edits())
 
-    def apply(self, say: Say, *, port: int, source: str = "") -> None:
+    def apply(self, say: Say, how: Probe) -> None:
         """Change it and prove it. If anything fails, what this run has changed is put back, and MtaError says why."""
         _account()
         run(self.plan.check)  # what is broken before is not ours to change
-        check_port(port, source)
+        check_port(how)
         edits = self.edits()
         earlier = read_record(self.record_path, self.mta.name)
         before = Before.of(edits, earlier)
@@ -96,7 +96,7 @@ class Setup:
                 run(self.plan.make)
                 run(self.plan.check)
                 run(self.plan.reload)
-                prove(control_socket(self.config_path), say, port=port, source=source)
+                prove(control_socket(self.config_path), say, how)
         except (PoprelayError, OSError, KeyboardInterrupt) as error:
             why = str(error) or "interrupted"
             if not edits and earlier.files:

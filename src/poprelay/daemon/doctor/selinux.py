@@ -16,9 +16,7 @@ from typing import Final, NamedTuple
 
 from poprelay.mta import Finding, Part
 
-_READABLE: Final = re.compile(
-    r"etc_t|usr_t|public_content_t|(?:postfix|exim|sendmail|etc_mail|qmail|courier|mail)_.*|etc_mail_t"
-)
+_READABLE: Final = re.compile(r"etc_t|usr_t|public_content_t|(?:postfix|exim|sendmail|etc_mail|qmail|courier|mail)_\w+")
 """Types that every MTA's domain may read, or its own."""
 _DENIED: Final = re.compile(r"\bdenied\b.* comm=\"(?:smtpd|proxymap|exim|exim4|sendmail|courier\w*|tcpserver)\"")
 _TAIL: Final = 4 * 1024 * 1024
@@ -70,8 +68,8 @@ def _names(line: str, mark: str) -> bool:
 def _mend(part: Part) -> str:
     if part.role == "service":
         return _MODULE
-    folder = Path(part.place).parent
-    return f"semanage fcontext -a -t etc_t '{folder}/{Path(part.place).name}.*' && restorecon -Rv {folder}"
+    path = Path(part.place)  # what is made anew beside it takes its directory's type
+    return f"semanage fcontext -a -t etc_t '{path.parent}(/{path.stem}.*)?' && restorecon -v {path.parent} {path}*"
 
 
 def _type(label: str) -> str:

@@ -133,6 +133,17 @@ def test_opensmtpd_asks_before_it_rejects_strangers(place: Path, network: Networ
     )
 
 
+def test_a_daemon_that_runs_already_is_told(named: tuple[Kind, Host], place: Path, stopping: ExitStack) -> None:
+    _, host = named
+    config = '[relay]\nperiod = "30m"\n[[sources]]\nkind = "file"\npath = "/var/log/mail.log"\nagents = ["dovecot"]\n'
+    host.run("sh", "-ec", 'mkdir -p /etc/poprelay; printf %s "$0" >/etc/poprelay/poprelay.toml', config)
+    host.run("sh", "-ec", "mkdir -p /var/lib/poprelay/private; chown -R poprelay /var/lib/poprelay")
+    start(host, place, stopping)
+    said = host.run(*poprelay("setup", "--apply")).stdout
+    assert "has read the config again" in said
+    assert "it is accepted: 250" in said
+
+
 SMTPD: Final = "/etc/smtpd.conf"
 ACCESS: Final = "/etc/courier/smtpaccess"
 COPY: Final = f"{ACCESS}/poprelay"

@@ -62,8 +62,9 @@ def test_a_file_written_by_hand_comes_back_to_the_bit_with_its_owner_and_mode(ho
     host.run("chown", "root:postfix", "/etc/postfix/main.cf")
     host.run("chmod", "640", "/etc/postfix/main.cf")
     before = host.files("/etc/postfix")
-    host.run(*poprelay("setup", "--apply"))
+    host.run("sh", "-c", 'umask 077; "$@"', "sh", *poprelay("setup", "--apply"))
     assert host.files("/etc/postfix")["/etc/postfix/main.cf"][0] == "640 root:postfix"
+    assert host.run("stat", "-c", "%a", "/etc/poprelay", "/etc/poprelay/poprelay.toml").stdout == "755\n644\n"
     assert SOCKETMAP in main(host)
     host.run(*poprelay("setup", "--undo"))
     assert host.files("/etc/postfix") == before

@@ -41,8 +41,10 @@ def running(config_path: Path, record: Record, say: Callable[[str], None]) -> It
         return
     account = pwd.getpwnam(USER)
     runtime = control_socket(config_path).parent
-    runtime.mkdir(mode=0o755, exist_ok=True)
-    os.chown(runtime, account.pw_uid, account.pw_gid)
+    if not runtime.is_dir():  # as systemd's RuntimeDirectory= has it
+        runtime.mkdir()
+        runtime.chmod(0o755)
+        os.chown(runtime, account.pw_uid, account.pw_gid)
     words = [sys.executable, "-m", "poprelay", "run", "-c", str(config_path)]
     daemon = subprocess.Popen(
         words,

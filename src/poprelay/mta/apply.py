@@ -237,7 +237,9 @@ def _back_up(path: Path) -> None:
 
 
 def _write_record(path: Path, record: Record) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)  # whatever the umask: the daemon's config lies there
     replace(path, msgspec.json.format(msgspec.json.encode(record)), 0o600)
 
 

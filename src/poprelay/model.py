@@ -7,13 +7,17 @@ surrogateescape, because a mail server logs bytes. Addresses are in the canonica
 
 from __future__ import annotations
 
-from typing import Literal, NewType, TypeAlias
+from typing import Final, Literal, NewType, TypeAlias
 
 import msgspec
 
 Instant: TypeAlias = float
 Address = NewType("Address", str)
 Basis: TypeAlias = Literal["login", "allow", "standing"]
+
+LONGEST_NAME: Final = 320
+"""Characters that a user's name has at most, to open a grant: 64, the @, and 255 (RFC 5321, 4.5.3.1). Logs hold
+whatever clients said, and names are kept."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):

@@ -266,3 +266,56 @@ async def test_emptying_removes_everything_whatever_the_ledger_says(keep: Keep, 
 
 def _many(count: int) -> Iterable[str]:
     return (f"9.9.9.{number}" for number in range(1, count + 1))
+
+
+async def test_a_change_that_fails_still_takes_away_what_must_go(
+    keep: Keep, allow: Any, memory_map: Any, keeper: Keeper
+) -> None:
+    target = memory_map("1.1.1.1")
+    await allow("9.9.9.9")
+    target.failures = 1
+    publisher = await keep(target, wait=False)
+    until_removed = asyncio.get_running_loop().time() + 5
+    while "1.1.1.1" in target.held and asyncio.get_running_loop().time() < until_removed:
+        await asyncio.sleep(0.001)
+    assert target.held == set(), "nothing was added, for that failed"
+    assert not publisher.in_step
+
+
+async def test_a_look_waits_until_the_map_is_in_step(keep: Keep, allow: Any, memory_map: Any, keeper: Keeper) -> None:
+    target = memory_map(interval=0.05)
+    looked: list[set[str]] = []
+
+    def disturbed() -> bool:
+        looked.append(set(target.held))
+        return False
+
+    target.disturbed = disturbed
+    publisher = await keep(target)
+    for address in ("9.9.9.9", "8.8.4.4"):
+        await allow(address)
+    await publisher.look()
+    assert looked == [{"9.9.9.9", "8.8.4.4"}]
+
+
+async def test_what_keeps_us_from_looking_at_a_map_is_told_until_it_is_mended(
+    keep: Keep, allow: Any, memory_map: Any, keeper: Keeper
+) -> None:
+    target = memory_map()
+    mended: list[int] = []
+
+    def disturbed() -> bool:
+        if not mended:
+            raise MapError("memory: permission denied")
+        return False
+
+    target.disturbed = disturbed
+    publisher = await keep(target)
+    target.held.add("1.1.1.1")
+    await publisher.look()
+    assert publisher.trouble == "memory: permission denied"
+    assert await keeper.published()
+    assert target.held == set(), "it was compared with the ledger"
+    mended.append(1)
+    await publisher.look()
+    assert publisher.trouble == ""

@@ -118,3 +118,26 @@ async def test_stopping_waits_until_the_task_has_let_go(supervisor: Supervisor) 
     await supervisor.stop("x")
     assert let_go == [1]
     assert supervisor.health("x") is None
+
+
+async def test_a_task_may_ask_for_shorter_pauses_and_is_not_logged_at_each(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, pauses, said = asyncio.sleep, [], []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("poprelay.daemon.supervisor.asyncio.sleep", note)
+    monkeypatch.setattr(module.log, "warning", lambda *_, **fields: said.append(fields["error"]))
+
+    async def run() -> None:
+        raise MapError("another" if len(pauses) == 9 else "no")
+
+    supervisor.start("x", run, longest=0.05)
+    while len(pauses) < 16:
+        await sleep(0.001)
+    assert max(pauses) == 0.05
+    assert said[:4] == ["no"] * 4, "the first, second, fourth and eighth"
+    assert said[4:6] == ["another", "no"], "what is new is said"

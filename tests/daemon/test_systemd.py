@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from poprelay.daemon import systemd
 
@@ -55,3 +58,11 @@ def test_activated_sockets_are_found_by_where_they_listen_and_taken_once(tmp_pat
         assert done.stdout == f"['inet:[::1]:{port}', 'unix:{tmp_path}/s'] {{}} False\n", done.stderr
         for fd in handed:
             os.close(fd)
+
+
+def test_without_a_descriptor_it_is_no_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert not systemd.notify("WATCHDOG=1", environ={"NOTIFY_SOCKET": "/run/notify"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.desk import HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, said
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.ledger import Terms
-from poprelay.model import Address, Refused
+from poprelay.model import LONGEST_NAME, Address, Refused
 
 
 def place(number: int) -> Address:
@@ -249,3 +249,17 @@ def test_the_memory_of_refused_logins_is_let_go_after_a_period() -> None:
     desk.now += PERIOD
     desk.login()
     assert len(desk.ledger._state.refusals) == 1
+
+
+def test_a_name_longer_than_a_mailbox_is_refused_and_not_kept_whole() -> None:
+    desk = Desk()
+    longest = "n" * LONGEST_NAME
+    assert said(desk.login(longest)) == [f"opened {longest}"]
+    assert said(desk.login(longest + "n")) == [f"refused {'n' * 40}… name-too-long"]
+    assert all(len(refusal.user) < 50 for refusal in desk.rows.refusals.values())
+
+
+def test_a_session_with_an_endless_name_opens_and_is_not_kept() -> None:
+    desk = Desk()
+    assert said(desk.login("ann", session="s" * 1000)) == ["opened ann"]
+    assert not desk.rows.sessions

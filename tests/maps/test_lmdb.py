@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -219,3 +220,47 @@ def test_a_mistake_that_the_config_has_told_is_not_told_twice(
     bad = section(**keys)
     LmdbMap.from_section(bad)
     assert len(refused(bad)) == 1
+
+
+def test_on_a_full_disk_nothing_is_added_and_all_can_be_removed(
+    relay: LmdbMap, path: Path, entry: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [entry(f"9.9.{number >> 8}.{number & 255}") for number in range(2000)]
+    relay.change(held, [])
+    size = path.stat().st_size
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    for one in held:
+        relay.change([], [one.address])
+    assert path.stat().st_size == size, "what was spare sufficed"
+    relay.change(held, [])
+    more = [entry(f"8.8.{number >> 8}.{number & 255}") for number in range(20_000)]
+    with pytest.raises(MapError, match="No space left on device"):
+        _add_one_by_one(relay, more)
+
+
+def _add_one_by_one(relay: LmdbMap, entries: list[Entry]) -> None:
+    for start in range(0, len(entries), 100):
+        relay.change(entries[start : start + 100], [])
+
+
+def test_a_map_that_may_not_be_looked_at_any_more_is_still_changed_and_says_so(
+    relay: LmdbMap, path: Path, entry: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay.change([entry("9.9.9.9")], [])
+    stat = Path.stat
+
+    def refuse(self: Path, **options: bool) -> os.stat_result:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(MapError, match=f"Permission denied: .*write in {path.parent}"):
+        relay.disturbed()
+    relay.change([], ["9.9.9.9"])
+    monkeypatch.undo()
+    assert records(path) == {}

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -244,3 +245,15 @@ async def test_a_door_that_cannot_be_opened_is_a_service_error_and_nothing_is_le
     with pytest.raises(ServiceError):
         await start()
     assert (tmp_path / "s").read_text() == "precious"
+
+
+def test_the_more_peers_there_are_the_less_each_may_send_at_once() -> None:
+    server = Server("questions", Door(Listen(host="127.0.0.1"), max_connections=2000), Questions)
+    peers: list[Any] = [object() for _ in range(1000)]
+    alone = len(server.buffer)
+    for peer in peers:
+        assert server.admit(peer, 0)
+    assert len(server.buffer) * len(peers) <= 8 * alone
+    for peer in peers:
+        server.leave(peer)
+    assert len(server.buffer) == alone

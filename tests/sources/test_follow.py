@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from poprelay.sources.follow import Trail
 from poprelay.sources.lines import LONGEST
@@ -212,3 +213,18 @@ def test_a_late_line_in_a_rotated_log_that_was_empty_is_read(path: Path) -> None
     assert read(trail) == [b"three"]
     append(path.with_name("mail.log.1"), b"two\n")
     assert read(trail) == [b"two"]
+
+
+def test_that_the_log_is_missing_and_is_there_again_is_said_once(path: Path) -> None:
+    path.unlink()
+    trail = Trail(path, Position())
+    with capture_logs() as said:
+        for _ in range(3):
+            read(trail)
+        path.write_bytes(b"one\n")
+        assert read(trail) == [b"one"]
+    assert [one["event"] for one in said if " there " in one["event"] or "missing" in one["event"]] == [
+        "log is missing",
+        "log is there again",
+    ]
+    trail.close()

@@ -190,8 +190,7 @@ class Keeper:
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until what was closed is committed; False if the store cannot at present."""
         try:
-            async with asyncio.timeout(patience):
-                await self._settled.wait()
+            await asyncio.wait_for(self._settled.wait(), patience)
         except TimeoutError:
             return False
         return True

@@ -20,6 +20,9 @@ from poprelay.services import Service
 
 log = structlog.get_logger()
 
+JUDGED = 0.5
+"""Seconds at most between two attempts at a map: what must not be allowed any more has to go as soon as it can."""
+
 Role: TypeAlias = Literal["source", "map", "service"]
 
 
@@ -136,7 +139,7 @@ class Parts:
             self.publishers[part.name] = publisher
             self._keeper.publishers.append(publisher)
             self._keeper.note(*remembrance(part))
-            self._supervisor.start(name, lambda: publisher.run(well))
+            self._supervisor.start(name, lambda: publisher.run(well), longest=JUDGED)
         else:
             service = self.services[part.name] = part.object
             sockets = self._activated.get(str(part.spec.get("listen")), ())

@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from poprelay.daemon.timings import Timings
+from poprelay.errors import MapError
 from poprelay.ledger.ledger import Ledger
 from poprelay.maps import Derived, Entry, Map, Watched
 from poprelay.model import Address, Instant
@@ -37,6 +38,8 @@ class Publisher:
         self.map = target
         self.published: set[str] | None = None
         """What the map holds as far as we know; None before it was compared with the ledger."""
+        self.trouble = ""
+        """What the last look found wrong, in one sentence; '' for nothing."""
         self.changes = 0
         self.timings = Timings()
         """How long changes took."""
@@ -99,14 +102,29 @@ class Publisher:
         self._wake.set()
 
     async def look(self) -> None:
-        """If somebody else has touched the map, compare it with the ledger once more. Raises MapError."""
-        if not self.in_step or not isinstance(self.map, Watched) or not await self._call(self.map.disturbed):
+        """If somebody else has touched the map, compare it with the ledger once more, which also tells what is wrong.
+
+        Waits until it is in step; under way it may differ by our own doing. What only keeps us from looking is kept in
+        `trouble`.
+        """
+        if not isinstance(self.map, Watched):
             return
-        if self.in_step:
+        await self.settled()
+        former, self.trouble = self.trouble, ""
+        disturbed = False
+        try:
+            disturbed = await self._call(self.map.disturbed)
+        except MapError as error:
+            self.trouble = str(error)
+        if self.trouble not in ("", former):
+            log.warning("map cannot be looked at; comparing it with the ledger", error=self.trouble)
+        elif not disturbed or not self.in_step:
+            return
+        else:
             log.warning("somebody else has touched the map; comparing it with the ledger", map=self.map.name)
-            self._touched = True
-            self._idle.clear()
-            self._wake.set()
+        self._touched = True
+        self._idle.clear()
+        self._wake.set()
 
     def hurry(self) -> None:
         """From now on publish at once, whatever the map's interval: the daemon is about to end."""
@@ -173,13 +191,22 @@ class Publisher:
             return
         self._owes = True
         with self.timings.measure():
-            await self._call(lambda: self.map.change(added, removed))
+            await self._change(added, removed)
         self._owes = False
         self.published.update(entry.address for entry in added)
         self.published.difference_update(removed)
         if added or removed:
             self.changes += 1
             self._rest_until = time.monotonic() + self.map.interval
+
+    async def _change(self, added: list[Entry], removed: list[str]) -> None:
+        """Publish both; if that fails, at least what takes away: a full disk may have room for that."""
+        try:
+            await self._call(lambda: self.map.change(added, removed))
+        except MapError:
+            if added and removed:
+                await self._call(lambda: self.map.change((), removed))
+            raise
 
     async def empty(self) -> None:
         """Remove every address from the map, whatever the ledger says; for the end of the daemon."""

@@ -84,8 +84,7 @@ class Setup:
         earlier = read_record(self.record_path, self.mta.name)
         before = Before.of(edits, earlier)
         record = read_record(self.record_path, self.mta.name)
-        plan = self.plan
-        record.reload = [list(command) for command in (*plan.make, *plan.reload, *plan.undone)]
+        record.reload = [list(command) for command in (*self.plan.make, *self.plan.reload)]
         try:
             ours = pending([self.config_edit, *self.root_edits])
             apply(ours, self._folders(), self.record_path, record, self.plan.kept)

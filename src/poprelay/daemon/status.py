@@ -26,7 +26,7 @@ def status_row(daemon: Daemon) -> Row:
     maps = [
         {
             "name": name,
-            **_health(daemon.supervisor.health(f"map {name}")),
+            **_health(daemon.supervisor.health(f"map {name}"), one.trouble),
             "addresses": len(one.published) if one.published is not None else None,
             "in_step": one.in_step,
             "changes": one.changes,
@@ -104,10 +104,10 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
     return problems
 
 
-def _health(health: Health | None) -> Row:
+def _health(health: Health | None, trouble: str = "") -> Row:
     if health is None:
-        return {"condition": "stopped", "error": "", "failures": 0}
-    return {"condition": health.condition, "error": health.error, "failures": health.failures}
+        return {"condition": "stopped", "error": trouble, "failures": 0}
+    return {"condition": health.condition, "error": health.error or trouble, "failures": health.failures}
 
 
 def _counts(service: object) -> Row:

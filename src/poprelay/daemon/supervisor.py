@@ -49,13 +49,14 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._health: dict[str, Health] = {}
 
-    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> Health:
+    def start(self, name: str, run: Callable[[], Awaitable[None]], *, longest: float = LONGEST_PAUSE) -> Health:
         """Run `run` under `name`, again and again while it fails. It ends when `run` returns.
 
-        A task calls `well(name)` once it really works, or is taken to work after `STEADY` seconds.
+        No pause exceeds `longest` seconds. A task calls `well(name)` once it really works, or is taken to
+        work after `STEADY` seconds.
         """
         health = self._health[name] = Health(name, since=self._clock.now())
-        self._tasks[name] = asyncio.create_task(self._keep(health, run), name=name)
+        self._tasks[name] = asyncio.create_task(self._keep(health, run, longest), name=name)
         return health
 
     def well(self, name: str) -> None:
@@ -76,7 +77,7 @@ class Supervisor:
     def health(self, name: str) -> Health | None:
         return self._health.get(name)
 
-    async def _keep(self, health: Health, run: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, health: Health, run: Callable[[], Awaitable[None]], longest: float) -> None:
         while True:
             began = self._clock.now()
             try:
@@ -93,14 +94,16 @@ class Supervisor:
             if self._clock.now() - began > STEADY:
                 health.failures = 0
             health.failures += 1
+            is_news = sentence != health.error or health.failures.bit_count() == 1  # then less and less often
             health.error = sentence
             if not retry:
                 self._settle(health, "failed")
                 log.error("task gave up", task=health.name, error=sentence, **fields)
                 return
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(health.failures - 1, 16))
+            pause = min(longest, FIRST_PAUSE * 2 ** min(health.failures - 1, 16))
             self._settle(health, "waiting")
-            log.warning("task failed", task=health.name, error=sentence, retry_in=pause, **fields)
+            if is_news:
+                log.warning("task failed", task=health.name, error=sentence, retry_in=pause, **fields)
             await asyncio.sleep(pause)
             self._settle(health, "starting")
 

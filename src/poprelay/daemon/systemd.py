@@ -19,12 +19,12 @@ def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
     if not path.startswith(("/", "@")):
         return False
     address = "\0" + path[1:] if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             sock.connect(address)
             sock.sendall("\n".join(lines).encode("utf-8", "replace"))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
 
 

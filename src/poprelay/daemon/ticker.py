@@ -1,4 +1,4 @@
-"""What happens by the clock: expiry at its very instant, and once a second a look at everything else."""
+"""What happens by the clock: expiry at its very instant, and twice a second a look at everything else."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from poprelay.model import Instant
 
 log = structlog.get_logger()
 
-LOOK = 1.0
+LOOK = 0.5
+"""Seconds between two looks at the wall clock, which may be set: what ends by that has to be gone within a second."""
 PRUNE_EVERY = 3600.0
 EXPIRE_MOST = 500
 """Grants closed in one go, so that lookups get a turn; none of the others is found meanwhile, for it has ended."""
 
 
 class Ticker:
-    """Wakes when a grant ends, and at least once a second."""
+    """Wakes when a grant ends, and at least every `LOOK` seconds."""
 
     def __init__(
         self,
@@ -92,8 +93,7 @@ class Ticker:
                 await asyncio.sleep(0)
                 return
             try:
-                async with asyncio.timeout(pause):  # wait_for of Python 3.11 may lose a cancellation
-                    await keeper.sooner.wait()
+                await asyncio.wait_for(keeper.sooner.wait(), pause)
             except TimeoutError:
                 return
 

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
 
 from poprelay.errors import Refused as RefusedError
 from poprelay.ledger import caps, closing, flight, sessions
@@ -17,6 +20,7 @@ from poprelay.ledger.record import Cell, Key, OpenSession, Record, Refusal
 from poprelay.ledger.revocations import beats, denies
 from poprelay.ledger.state import State
 from poprelay.model import (
+    LONGEST_NAME,
     Address,
     Basis,
     Grant,
@@ -30,6 +34,9 @@ from poprelay.model import (
 )
 
 ALWAYS = float("inf")
+
+_SHOWN: Final = 40
+"""Characters that are kept of a name which is too long."""
 
 
 class Draft:
@@ -57,6 +64,9 @@ class Draft:
         address, user = login.address, login.user
         if ":" in address:
             address = state.key(address)
+        if len(user) > LONGEST_NAME:
+            self._refuse(at, address, replace(login, user=f"{user[:_SHOWN]}…"), "name-too-long")
+            return
         reason = self._ordered(address, user, at) or state.rules.refusal(address, user, login.tls)
         if reason is not None:
             self._refuse(at, address, login, reason)
@@ -78,7 +88,7 @@ class Draft:
             open_ = cell.sessions
             grant = _later(cell.grant, at, terms.period, login)
             overlay.changes.append(Renewed(at, grant))
-        if login.session is not None:
+        if login.session is not None and len(login.session) <= LONGEST_NAME:
             open_ = sessions.opened(overlay, login, key, open_, at)
         overlay.put(key, Cell(grant, open_), new=cell is None)
 

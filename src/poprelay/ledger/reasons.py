@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from poprelay.model import LONGEST_NAME
+
 REFUSED: Final[dict[str, str]] = {
     "denied": "the operator denies this address or user (deny_networks, deny_users, or revoke --deny)",
     "revoked": "it was revoked after this login",
@@ -15,6 +17,7 @@ REFUSED: Final[dict[str, str]] = {
     "gateway-address": "it is a gateway of this host, behind which others may hide",
     "excluded": "exclude_networks names it: the MTA trusts it anyway",
     "no-tls": "require_tls is set, and the login was not protected by TLS or does not say so",
+    "name-too-long": f"the user's name is longer than {LONGEST_NAME} characters, which no mailbox has (RFC 5321)",
     "too-many-addresses": "the user has grants at max_addresses_per_user other addresses",
     "too-many-users": "max_users_per_address users logged in from there within one period: it is no client",
     "too-many-grants": "there are max_grants grants",

@@ -33,6 +33,9 @@ _FORMAT: Final = 0
 """LMDB's major version, whose file format is used."""
 FIRST_SIZE = 16 << 20
 """Bytes of address space at first, Postfix's own default (lmdb_map_size); doubled as needed. The file is smaller."""
+_RESERVE: Final = 64
+"""Pages, and an eighth of all, that the file has to spare before anything is added. LMDB never overwrites what is
+valid, so removing needs room too, and must be possible on a full disk."""
 _PAUSE: Final = 0.0001
 """Seconds between two attempts to lock. The kernel lets new readers pass a waiting writer, so we must come often."""
 
@@ -71,11 +74,14 @@ class Environment:
         os.close(self._descriptor)
 
     def is_current(self) -> bool:
-        """Whether the path still names the file that is open here."""
+        """Whether the path still names the file that is open here. Where we may not look any more it goes on being
+        kept, for what must not be allowed has to go."""
         try:
             there = self.path.stat()
         except FileNotFoundError:
             return False
+        except PermissionError:
+            return True
         here = os.fstat(self._descriptor)
         return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
@@ -100,7 +106,8 @@ class Environment:
     def update(self, removed: Sequence[tuple[bytes, bytes | None]], put: Sequence[tuple[bytes, bytes]]) -> bool:
         """In one durable transaction remove keys, each unless its value is the one beside it, then put records.
 
-        Returns whether another program has written since our last look.
+        Returns whether another program has written since our last look. Where the disk is too full to add anything,
+        OSError; removing alone may still succeed.
         """
 
         def write() -> None:
@@ -113,10 +120,19 @@ class Environment:
 
         with self._locked(fcntl.LOCK_EX):
             disturbed = self.disturbed()
+            if put:
+                self._reserve()
             self._with_room(write)
             self.version = self._latest()
             self._size = os.fstat(self._descriptor).st_size
             return disturbed
+
+    def _reserve(self) -> None:
+        """See to it that the disk has given us the room that removing may need."""
+        page, used = self._env.stat()["psize"], self._env.info()["last_pgno"] + 1
+        spare = _RESERVE + used // 8
+        if self._size < (used + spare) * page:
+            os.posix_fallocate(self._descriptor, 0, (used + 2 * spare) * page)
 
     def _latest(self) -> int:
         return int(self._env.info()["last_txnid"])

@@ -10,7 +10,7 @@ a network cannot be said: it would have to be a key that matches far more than w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -79,6 +79,8 @@ class LmdbMap:
                 raise MapError(f"{self.name}: {how}", remedy="it is compared with the ledger again")
 
     def disturbed(self) -> bool:
+        with explained(self.name, self.path), suppress(FileNotFoundError):
+            self.path.stat()  # it may be that we must not look any more, and do not let go of the file for that
         with self._explained():
             environment = self._environment
             return environment is not None and (not environment.is_current() or environment.disturbed())

@@ -39,7 +39,12 @@ FAREWELL: Final = 2.0
 """Seconds for the last answers to be read when a service stops."""
 _TICK: Final = 1.0
 _PIECE: Final = 16_384
-"""Bytes read at once: bounds how long one peer keeps the loop busy, and how far answers run ahead of their reader."""
+"""Bytes read at once from one peer: bounds how far answers run ahead of their reader."""
+_TURN: Final = 131_072
+"""Bytes read at once from all of them, shared evenly: bounds how long they keep the loop busy. A thousand peers who ask
+as fast as they can are answered in one turn, and what has ended must be gone from the maps within a second."""
+_LEAST: Final = 128
+"""Bytes that one peer may send at once, however many there are."""
 _BACKLOG: Final = 256
 """Peers that may wait to be accepted."""
 _AT_ONCE: Final = 32
@@ -73,7 +78,7 @@ class Server:
         self._tally = Tally()
         self.connections: set[Connection] = set()
         self.ticks = 0
-        self.buffer = memoryview(bytearray(_PIECE))
+        self.buffer = self._buffer = memoryview(bytearray(_PIECE))
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
         """Listen on `sockets`, or else at the door. Raises ServiceError."""
@@ -113,8 +118,7 @@ class Server:
         if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL):
-                    await self._empty.wait()
+                await asyncio.wait_for(self._empty.wait(), FAREWELL)
         for connection in list(self.connections):
             connection.drop()
 
@@ -135,11 +139,13 @@ class Server:
             self.refuse("crowded", f"more than {self._door.max_connections} connections")
             return False
         self.connections.add(connection)
+        self._share()
         return True
 
     def leave(self, connection: Connection) -> None:
         """The connection is closed."""
         self.connections.discard(connection)
+        self._share()
         if not self.connections:
             self._empty.set()
 
@@ -148,6 +154,9 @@ class Server:
         if self._tally.note(f"refused_{word}"):
             level = logging.INFO if word == "idle" else logging.WARNING
             log.log(level, "peer refused", service=self._service, reason=word, why=why)
+
+    def _share(self) -> None:
+        self.buffer = self._buffer[: max(_LEAST, _TURN // max(1, len(self.connections)))]
 
     def _look(self) -> None:
         self.ticks += 1

@@ -158,13 +158,19 @@ class Trail:
 
     def _is_live(self) -> bool:
         live = live_entry(self.path)
-        self.is_missing = live is None
+        self._note(is_missing=live is None)
         return live is not None and self.current is not None and live.identity == self.current.identity
+
+    def _note(self, *, is_missing: bool) -> None:
+        """Whether there is a file of the log's name; said when that changes."""
+        if is_missing != self.is_missing:
+            self.is_missing = is_missing
+            log.info("log is missing" if is_missing else "log is there again", path=str(self.path))
 
     def _begin(self) -> bool:
         """Find the file where we stopped, or the first one; False while there is none."""
         listing = Listing.of(self.path)
-        self.is_missing = listing.live is None
+        self._note(is_missing=listing.live is None)
         if self._start.written is not None:
             self.current = self._find(listing)
         else:

@@ -6,11 +6,12 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 
-.PHONY: help setup run test check bench format clean live-packages docs
+.PHONY: help setup run test soak check bench format clean live-packages docs
 
 help:
 	@echo "make run     the main job, live, on a log that is being written; nothing to install"
 	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
+	@echo "make soak    faults by chance for an hour (SOAK=3600), and a report; root, gcc"
 	@echo "make check   format, lint, types, layers, the docs' examples"
 	@echo "make bench   the measurements, as ratios: writes docs/benchmarks.md; QUICK=1 for a short run"
 	@echo "make setup   only the set-up of the above: uv, .venv, the packages for the live tests"
@@ -37,6 +38,9 @@ run: .venv/.ready
 
 test: setup
 	@$(BIN)/pytest -q -n 2 --dist loadgroup
+
+soak: setup
+	@$(BIN)/python tests/faults/soak.py $(SEED)
 
 check: .venv/.ready
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff . ; exit 1; }

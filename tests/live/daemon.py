@@ -83,6 +83,13 @@ class Poprelay:
         daemon, self._running = self._daemon, None
         daemon.kill()
 
+    def ended(self, *, seconds: float = 0.0) -> int | None:
+        """Its exit code if it ends by itself within that time, and can be started again; None if it goes on."""
+        exit_code = self._daemon.ended(seconds=seconds)
+        if exit_code is not None:
+            self._running = None
+        return exit_code
+
     def reload(self) -> None:
         """SIGHUP; returns at once."""
         self._daemon.signal(signal.SIGHUP)

@@ -38,7 +38,6 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "nginx": ("nginx", "libnginx-mod-mail"),
     "exim": ("exim4-daemon-heavy", "exim4-base"),
     "opensmtpd": ("opensmtpd", "opensmtpd-extras"),
-    "faketime": ("libfaketime",),
     "courier-esmtp": ("courier-mta", "courier-base", "courier-authlib"),
     "tcpserver": ("ucspi-tcp-ipv6",),
 }

@@ -46,6 +46,13 @@ class Running:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def ended(self, *, seconds: float) -> int | None:
+        """Its exit code once it has ended by itself; None if it still lives after that time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def ready(self, holds: Callable[[], object], *, seconds: float = 15.0) -> None:
         """Wait until it does its work, by the sign `holds`; AssertionError, with what it printed, if that fails."""
         began = time.monotonic()

@@ -1,0 +1,125 @@
+"""Faults of peers: thousands at the sockets, half-open, slow, and garbage at wire speed; in a process of their own.
+
+python crowd.py KIND COUNT SECONDS PATH…    one kind of peer, so many of them, for so long, at these sockets
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import resource
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from faults.world import World
+
+PEERS: Final = 10_000
+
+
+def _connect(path: str) -> socket.socket | None:
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.setblocking(False)
+    for _ in range(200):
+        try:
+            peer.connect(path)
+        except BlockingIOError:  # its backlog is full
+            time.sleep(0.001)
+        except OSError:
+            break
+        else:
+            return peer
+    peer.close()
+    return None
+
+
+def _said(kind: str, chance: random.Random) -> bytes:
+    match kind:
+        case "silent":
+            return b""
+        case "half":
+            return chance.choice((b"999:relay", b"request=smtpd_access_policy\nclient_", b'{"op":"sta', b"1"))
+        case "slow":
+            return b"15:relay 192.0.2.7," * 1000
+        case _:
+            return chance.randbytes(60_000)
+
+
+def main(kind: str, count: int, seconds: float, paths: list[str]) -> None:
+    """Keep `count` peers at it; whoever is thrown out comes again."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    chance = random.Random(count)
+    ends = time.monotonic() + seconds
+    peers: list[socket.socket] = []
+    came = 0
+    while time.monotonic() < ends:
+        if len(peers) < count:
+            peer = _connect(chance.choice(paths))
+            came += peer is not None
+            if peer is not None:
+                peers.append(peer)
+                with contextlib.suppress(OSError):
+                    peer.send(_said(kind, chance))
+                continue
+        if kind in {"garbage", "slow"}:
+            for peer in chance.sample(peers, min(50, len(peers))):
+                with contextlib.suppress(OSError):
+                    peer.send(_said(kind, chance))
+        peers = _still_there(peers, reading=kind != "slow")
+        time.sleep(0.001)
+    print(came)
+
+
+def _still_there(peers: list[socket.socket], *, reading: bool) -> list[socket.socket]:
+    stay = []
+    for peer in peers:
+        try:
+            gone = reading and not peer.recv(65536)
+        except BlockingIOError:
+            gone = False
+        except OSError:
+            gone = True
+        if gone:
+            peer.close()
+        else:
+            stay.append(peer)
+    return stay
+
+
+def _come(world: World, kind: str, seconds: float = 4.0) -> None:
+    """Let them come to every socket there is; whoever was there before is served meanwhile."""
+    paths = [world.place / "s", world.place / "p", world.place / "d" / "control"]
+    asked = world.truth.asked
+    command = [sys.executable, __file__, kind, str(PEERS), str(seconds), *map(str, paths)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
+    assert int(done.stdout) > PEERS / 10, f"only {done.stdout} peers came in"
+    world.said("peer refused")
+    assert world.truth.asked + world.service_probe.failed > asked
+
+
+def silent(world: World) -> None:
+    """They connect and say nothing."""
+    _come(world, "silent")
+
+
+def half_open(world: World) -> None:
+    """They begin to say something."""
+    _come(world, "half")
+
+
+def slow(world: World) -> None:
+    """They ask thousands of questions, and read no answer."""
+    _come(world, "slow", 13.0)
+
+
+def garbage(world: World) -> None:
+    """They send anything, as fast as they can."""
+    _come(world, "garbage")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])

@@ -1,0 +1,169 @@
+"""Faults of files: what poprelay keeps is damaged, cut short or lost, while it runs and while it does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from faults.world import World
+from live.running import until
+
+
+def _flip(world: World, file: Path, *, bits: int) -> None:
+    raw = bytearray(file.read_bytes())
+    for _ in range(bits):
+        raw[world.chance.randrange(len(raw))] ^= 1 << world.chance.randrange(8)
+    file.write_bytes(raw)
+
+
+def _restarted_after(world: World, *, lost: bool) -> None:
+    """Start again on a damaged ledger. `lost`: it is known to be set aside, so that nobody comes back by it."""
+    if lost:
+        world.truth.close()
+    else:
+        world.truth.excuse()
+    world.start()
+    if lost:
+        world.told("set aside")
+        time.sleep(0.5)
+        world.stop()  # what `status` says of it lasts until the next start
+        world.start()
+
+
+def ledger_noise(world: World) -> None:
+    with world.quiet():
+        world.stop()
+        world.poprelay.ledger.write_bytes(world.chance.randbytes(20_000))
+        _restarted_after(world, lost=True)
+
+
+def ledger_cut(world: World) -> None:
+    with world.quiet():
+        world.stop()
+        os.truncate(world.poprelay.ledger, world.poprelay.ledger.stat().st_size // 2)
+        _restarted_after(world, lost=True)
+
+
+def ledger_gone(world: World) -> None:
+    """The file alone; what lies beside it tells that there was one."""
+    with world.quiet():
+        world.kill()
+        world.poprelay.ledger.unlink()
+        _restarted_after(world, lost=True)
+
+
+def ledger_bits(world: World) -> None:
+    """A few flipped bits, anywhere: the ledger is set aside, or what they hit decides nothing."""
+    for _ in range(3):
+        with world.quiet():
+            world.stop()
+            _flip(world, world.poprelay.ledger, bits=world.chance.choice((1, 3, 100)))
+            _restarted_after(world, lost=False)
+            world.truth.excuse()
+        time.sleep(1.0)
+    _restart_until_well(world)
+
+
+def ledger_bits_while_it_runs(world: World) -> None:
+    """Whoever writes to its file: it is noticed when it is read, at the latest at the next start."""
+    with world.quiet():
+        with world.poprelay.ledger.open("r+b") as file:
+            size = world.poprelay.ledger.stat().st_size
+            for _ in range(200):
+                file.seek(world.chance.randrange(size))
+                file.write(world.chance.randbytes(1))
+        world.truth.excuse()
+        world.kill()
+        world.start()
+        world.truth.excuse()
+    _restart_until_well(world)
+
+
+def ledger_without_its_log(world: World) -> None:
+    """The write-ahead log is lost after a kill, so its last changes are: it is older, or set aside, but never wrong."""
+    with world.quiet():
+        world.kill()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{world.poprelay.ledger}{suffix}").unlink(missing_ok=True)
+        _restarted_after(world, lost=False)
+        world.truth.excuse()
+    _restart_until_well(world)
+
+
+def _restart_until_well(world: World) -> None:
+    """Twice at most: the first sets aside what was found broken, the next does not speak of it any more."""
+    with world.quiet():
+        for _ in range(2):
+            world.stop()
+            world.start()
+            world.truth.excuse()
+
+
+def map_gone(world: World) -> None:
+    """Removed while it runs: made again."""
+    world.map.unlink()
+    world.said("somebody else has touched the map|was replaced")
+    until(world.map.exists)
+
+
+def map_replaced(world: World) -> None:
+    """Another file under its name, by somebody's `postmap`: made right again."""
+    other = world.map.with_name("other.lmdb")
+    other.write_bytes(world.map.read_bytes())
+    other.rename(world.map)
+    world.said("somebody else has touched the map|was replaced")
+
+
+def map_cut_while_it_runs(world: World) -> None:
+    """Cut short under our eyes: it does not die of that, and says what to do."""
+    os.truncate(world.map, 5000)
+    world.told("relay.lmdb.*(truncated|damaged).*move .* away")
+    _moved_away(world)
+
+
+def map_noise_while_it_runs(world: World) -> None:
+    """Overwritten in place. Whether it dies of that is LMDB's affair; it is started again then, as systemd does."""
+    world.map_probe.muzzled.set()
+    world.map.write_bytes(world.chance.randbytes(world.map.stat().st_size))
+    time.sleep(2.0)
+    if world.poprelay.ended():
+        world.start()
+    _moved_away(world)
+
+
+def map_noise(world: World) -> None:
+    _damaged_while_down(world, world.chance.randbytes(20_000))
+    world.told("relay.lmdb.*move .* away")
+    _moved_away(world)
+
+
+def map_cut(world: World) -> None:
+    world.kill()
+    _damaged_while_down(world, world.map.read_bytes()[:5000])
+    world.told("relay.lmdb.*move .* away")
+    _moved_away(world)
+
+
+def map_bits(world: World) -> None:
+    """Single flipped bits, of which LMDB has no checksum: it is compared with the ledger, or made anew by hand."""
+    raw = bytearray(world.map.read_bytes())
+    raw[world.chance.randrange(len(raw))] ^= 1 << world.chance.randrange(8)
+    _damaged_while_down(world, bytes(raw))
+    time.sleep(1.0)
+    _moved_away(world)
+
+
+def _damaged_while_down(world: World, content: bytes) -> None:
+    if world.poprelay.running:
+        world.kill()
+    world.map.write_bytes(content)
+    world.poprelay.start()
+
+
+def _moved_away(world: World) -> None:
+    """What the sentence in `status` says; a new one is made."""
+    world.map.rename(world.map.with_suffix(".aside"))
+    until(world.map.exists, seconds=40)
+    time.sleep(1.0)
+    world.map_probe.muzzled.clear()

@@ -1,0 +1,64 @@
+"""Floods of logins: more addresses than there may be grants, one address of a great many users, names without end."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from faults.truth import PERIOD
+from faults.world import MOST, World
+from live.running import until
+from poprelay.model import LONGEST_NAME
+
+ADDRESSES: Final = MOST + 12_000
+USERS: Final = 20_000
+BLOCK: Final = 1000
+
+FLOODED: Final = 240.0
+"""MiB that the daemon may take with all its grants, while it takes in a flood."""
+
+
+def addresses(world: World, count: int = ADDRESSES) -> None:
+    """So many different ones log in as fast as they can be written. Beyond `max_grants` they are refused, nobody is
+    evicted, and those who are there stay as long as they should."""
+    world.memory = FLOODED
+    with world.quiet():
+        for _ in range(count // BLOCK):
+            logins = [world.truth.log_in() for _ in range(BLOCK)]
+            for login in logins:
+                login.must = False
+            at = world.stamp()
+            world.write("".join(_line(at, f"u{login.address}", login.address) for login in logins))
+        world.said("too-many-grants", seconds=15)
+        until(world.has_read, seconds=30 + count / 1000, step=0.5)
+        world.judge()
+    time.sleep(PERIOD + 1.0)
+    world.truth.excuse()  # who came meanwhile was refused too
+
+
+def users_of_one_address(world: World, count: int = USERS) -> None:
+    """It is no client but a gateway: all its grants are closed, and it is refused until they are fewer."""
+    with world.quiet():
+        login = world.truth.log_in()
+        for block in range(count // BLOCK):
+            at = world.stamp()
+            world.write("".join(_line(at, f"u{block}-{number}", login.address) for number in range(BLOCK)))
+        until(world.has_read, seconds=30 + count / 1000, step=0.5)
+        world.truth.close([login.address])
+        world.said("too-many-users", seconds=20)
+    time.sleep(2.0)
+
+
+def names_without_end(world: World, count: int = 500) -> None:
+    """All different, some as long as a line may be: refused where syslog might not have cut them, and not seen else."""
+    with world.quiet():
+        for number in range(count):
+            address = f"9.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
+            length = world.chance.choice((LONGEST_NAME, 500, 5_000, 64_000))
+            world.write(_line(world.stamp(), f"{number}" + "n" * length, address))
+        world.said("name-too-long", seconds=20)
+    world.judge()
+
+
+def _line(at: str, user: str, address: str) -> str:
+    return f"{at} mx dovecot: imap-login: Login: user=<{user}>, method=PLAIN, rip={address}, lip=9.9.9.9, mpid=7\n"

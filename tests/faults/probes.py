@@ -1,0 +1,140 @@
+"""Who asks all the time: an MTA at the service, and one that reads the map by itself."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from faults.lines import FORGED
+from faults.truth import Truth
+
+_READER: Final = """
+import json, lmdb, sys
+for _ in sys.stdin:
+    try:
+        with lmdb.open(sys.argv[1], subdir=False, lock=False, readonly=True, create=False, map_size=1 << 30) as opened:
+            with opened.begin() as transaction:
+                keys = [bytes(key).rstrip(b"\\0").decode() for key in transaction.cursor().iternext(values=False)]
+    except (lmdb.Error, OSError, ValueError):
+        keys = []
+    print(json.dumps(keys), flush=True)
+"""
+"""Reads the map when it is asked, in a process of its own: reading a damaged file may kill."""
+
+
+class MapProbe:
+    """Reads the whole map, again and again."""
+
+    def __init__(self, file: Path, truth: Truth) -> None:
+        self.muzzled = threading.Event()
+        """Set while nobody can keep the map: it outlives the daemon, and then only the cleanup timer empties it."""
+        self._file = file
+        self._truth = truth
+        self._asking = threading.Lock()
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    def ask(self, ended: threading.Event) -> None:
+        while not ended.wait(0.1):
+            if self.muzzled.is_set():
+                continue
+            asked = time.time()
+            keys = self.keys()
+            if not self.muzzled.is_set():
+                self._truth.told("the map", keys, asked)
+
+    def keys(self) -> set[str]:
+        """What the map holds; nothing where it cannot be read just now."""
+        with self._asking:
+            try:
+                if self._reader is None:
+                    self._reader = subprocess.Popen(
+                        [sys.executable, "-c", _READER, self._file],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                    )
+                assert self._reader.stdin is not None
+                assert self._reader.stdout is not None
+                self._reader.stdin.write(b"\n")
+                self._reader.stdin.flush()
+                return set(json.loads(self._reader.stdout.readline() or b"x"))
+            except (OSError, ValueError):  # it died of a damaged file, as a smtpd would
+                self._close()
+                return set()
+
+    def close(self) -> None:
+        with self._asking:
+            self._close()
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.kill()
+            self._reader.communicate()
+            self._reader = None
+
+
+class ServiceProbe:
+    """Asks the socketmap service for one address after the other, over one connection while it lasts."""
+
+    def __init__(self, path: Path, truth: Truth, chance: random.Random) -> None:
+        self.slowest = 0.0
+        """Seconds that the slowest answer took, since this was last set to 0."""
+        self.failed = 0
+        """Questions without an answer: the daemon was down, or did not let us in."""
+        self._path = path
+        self._truth = truth
+        self._chance = chance
+        self._peer: socket.socket | None = None
+
+    def ask(self, ended: threading.Event) -> None:
+        while not ended.wait(0.004):
+            address = self._some_address()
+            asked = time.time()
+            began = time.monotonic()
+            try:
+                answer = self._answer(address)
+            except OSError:
+                self.failed += 1
+                self._close()
+                ended.wait(0.02)
+                continue
+            self.slowest = max(self.slowest, time.monotonic() - began)
+            self._truth.asked += 1
+            if answer.startswith("OK "):
+                self._truth.told("the service", [address], asked)
+            elif not answer.startswith(("NOTFOUND ", "TEMP ")):
+                self._truth.wrong.append(f"the service said {answer!r}")
+        self._close()
+
+    def _some_address(self) -> str:
+        recent = self._truth.lately(600)
+        return self._chance.choice(recent) if recent and self._chance.random() < 0.9 else FORGED
+
+    def _answer(self, address: str) -> str:
+        if self._peer is None:
+            self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._peer.settimeout(15)
+            self._peer.connect(str(self._path))
+        query = f"relay {address}".encode()
+        self._peer.sendall(b"%d:%s," % (len(query), query))
+        said = b""
+        while True:
+            piece = self._peer.recv(4096)
+            if not piece:
+                raise ConnectionResetError
+            said += piece
+            length, colon, rest = said.partition(b":")
+            if colon and len(rest) > int(length):
+                return rest[: int(length)].decode()
+
+    def _close(self) -> None:
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None

@@ -1,0 +1,129 @@
+"""Faults of disks: full, read-only, slow, and directories that may not be entered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faults.truth import PERIOD
+from faults.world import World
+
+
+def ledger_full(world: World) -> None:
+    """Nothing opens, and what has ended goes away all the same."""
+    with world.host.full(world.host.state):
+        world.told("the ledger .* cannot be written|disk is full", seconds=20)
+        time.sleep(PERIOD + 1.0)
+    world.said("ledger can be written again")
+
+
+def map_full(world: World) -> None:
+    """A full disk under the map alone: what has ended is taken out of it all the same; nothing new comes in."""
+    with world.host.full(world.host.maps):
+        time.sleep(1.0)
+        with world.quiet():
+            for _ in range(6000):
+                world.log_in()
+        world.told("relay.lmdb.*No space left")
+        time.sleep(PERIOD + 2.0)
+
+
+def log_full(world: World) -> None:
+    """The mail server cannot log, so nobody logs in; the rest goes on."""
+    with world.host.full(world.host.logs):
+        time.sleep(2.0)
+
+
+def read_only(world: World) -> None:
+    """What poprelay keeps cannot be written any more, as after errors=remount-ro. The ledger's closing goes on in
+    memory; a map that nobody can write keeps what it holds, and that is said."""
+    world.map_probe.muzzled.set()
+    with world.host.read_only():
+        world.told("the ledger .* cannot be written", seconds=20)
+        world.told("relay.lmdb.*Read-only file system", seconds=20)
+        time.sleep(PERIOD)
+    world.said("ledger can be written again", seconds=20)
+    time.sleep(2.0)
+    world.settled()
+    world.map_probe.muzzled.clear()
+
+
+def read_only_at_the_start(world: World) -> None:
+    """It does not start on a disk that is mounted read-only, and says why."""
+    world.stop()
+    with world.host.remounted_read_only():
+        world.poprelay.spawn()
+        assert world.poprelay.ended(seconds=10) == 1
+    world.said("cannot be written|Read-only file system")
+    world.start()
+
+
+def log_stalled(world: World) -> None:
+    """Reading the log hangs for longer than a period, as over a network: questions are answered meanwhile."""
+    world.service_probe.slowest = 0.0
+    with world.host.stalled():
+        asked = world.truth.asked
+        time.sleep(PERIOD + 2.0)
+        assert world.truth.asked > asked + 100
+        assert world.service_probe.slowest < 1.0 + world.truth.starved.lately()
+        world.truth.excuse()
+
+
+def log_slow(world: World) -> None:
+    """Each read of the log takes a while."""
+    with world.host.slow(100):
+        time.sleep(3.0)
+
+
+@contextmanager
+def _forbidden(path: Path) -> Iterator[None]:
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        yield
+    finally:
+        path.chmod(mode)
+
+
+def log_forbidden(world: World) -> None:
+    """After a rotation the new log may not be read; then somebody mends that."""
+    with world.quiet():
+        world.log.rename(world.rotated())
+        world.log.touch()
+        with _forbidden(world.log):
+            world.log_in()
+            world.told("permission denied")
+
+
+def log_directory_forbidden(world: World) -> None:
+    with _forbidden(world.log.parent):
+        world.told("permission denied")
+
+
+def map_directory_forbidden(world: World) -> None:
+    """The file that is open stays the map."""
+    with _forbidden(world.host.maps):
+        world.told("relay.lmdb.*ermission denied")
+        time.sleep(PERIOD)
+
+
+def ledger_directory_forbidden(world: World) -> None:
+    """Its files are open, so nothing is wrong until it starts again; then it says so, and does not start."""
+    with _forbidden(world.host.state / "private"):
+        time.sleep(1.0)
+        world.stop()
+        world.poprelay.spawn()
+        assert world.poprelay.ended(seconds=10) == 77
+        world.said("may not write")
+    world.start()
+
+
+def control_socket_forbidden(world: World) -> None:
+    """Nobody but root can ask or give orders, and is told so; the daemon does its work."""
+    with _forbidden(world.place / "d" / "control"):
+        asked = world.run_unprivileged("status")
+        assert asked.returncode == 77
+        assert "you may not use" in asked.stderr
+        time.sleep(1.0)

@@ -1,0 +1,129 @@
+"""The harness sees it when a safeguard is missing: each is switched off in a copy of the source, and the fault fails.
+
+That a fault is survived says nothing if it would be without what it is about. Losing what was not synced needs a disk
+that loses it: `kill -9` alone loses nothing, since the kernel writes on; so that one proves `process.power_cut`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from faults import clock, flood, process, storage
+from faults.catalog import Fault
+from faults.world import World
+from live.running import until
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def truncated(world: World) -> None:
+    """Once all was read; and the next line comes when the file is as long as it was."""
+    with world.quiet():
+        until(world.has_read, step=0.1)
+        os.truncate(world.log, 0)
+
+
+class Safeguard(NamedTuple):
+    """What protects: in which file, its text, what stands there when it is off; the fault, and what is seen then."""
+
+    what: str
+    file: str
+    text: str
+    off: str
+    fault: Fault
+    seen: str
+
+
+SAFEGUARDS = [
+    Safeguard(
+        "each commit is synced",
+        "ledger/connection.py",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = OFF",
+        process.power_cut,
+        "allowed .* too late",
+    ),
+    Safeguard(
+        "the position is in the transaction",
+        "ledger/flight.py",
+        "positions=positions,",
+        "positions={},",
+        process.killed,
+        "counted twice",
+    ),
+    Safeguard(
+        "so are the grants",
+        "ledger/flight.py",
+        "grants=rows + _rewritten(overlay),",
+        "grants=[],",
+        process.killed,
+        "lost: ",
+    ),
+    Safeguard(
+        "a truncation is noticed",
+        "sources/reading.py",
+        "if not content.startswith(self._tail) or os.pread(self.descriptor, len(self._head), 0) != self._head:",
+        "if False:",
+        truncated,
+        "lost: ",
+    ),
+    Safeguard(
+        "there are at most max_grants",
+        "ledger/caps.py",
+        'return "too-many-grants"',
+        "return None",
+        flood.addresses,
+        "more than max_grants|too-many-grants",
+    ),
+    Safeguard(
+        "an address of too many users is closed",
+        "ledger/caps.py",
+        'return "too-many-users"',
+        "return None",
+        flood.users_of_one_address,
+        "allowed .* too late|too-many-users",
+    ),
+    Safeguard(
+        "what has ended goes, though the ledger cannot be written",
+        "daemon/ticker.py",
+        "if end is not None and end <= now:",
+        "if end is not None and end <= now and not keeper.store_error:",
+        storage.ledger_full,
+        "the map allowed .* too late",
+    ),
+    Safeguard(
+        "the clock is looked at",
+        "daemon/ticker.py",
+        "LOOK = 0.5",
+        "LOOK = 30.0",
+        clock.forwards,
+        "allowed .* too late",
+    ),
+]
+
+
+@pytest.mark.parametrize("safeguard", SAFEGUARDS, ids=lambda safeguard: safeguard.what.replace(" ", "-"))
+def test_without_it_the_harness_fails(safeguard: Safeguard, short: Path) -> None:
+    source = short / "src"
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    file = source / "poprelay" / safeguard.file
+    text = file.read_text()
+    assert text.count(safeguard.text) == 1, "the safeguard is not where it was"
+    file.write_text(text.replace(safeguard.text, safeguard.off))
+    world = World(short / "world", seed=1, source=source)
+    with pytest.raises(AssertionError, match=safeguard.seen):
+        _go_through(safeguard.fault, world)
+
+
+def _go_through(fault: Fault, world: World) -> None:
+    with world:
+        time.sleep(0.7)
+        world.mark()
+        fault(world)
+        world.settled(seconds=8)

@@ -66,6 +66,12 @@ def test_an_unknown_agent_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -
     assert "did you mean 'dovecot'?" in err
 
 
+def test_lint_takes_a_config_as_its_file_and_ignores_none(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, "lint", "-c", "/etc/poprelay/poprelay.toml")
+    assert code == 2
+    assert "poprelay agents lint /etc/poprelay/poprelay.toml" in err
+
+
 def test_only_lint_takes_a_second_word(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, "dovecot", "vpop3d")
     assert code == 2

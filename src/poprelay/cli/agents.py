@@ -44,6 +44,8 @@ def command(name: str | None, target: str | None, config_path: Path | None, as_j
     if all is well, or only doubtful; 1 if there is an error.
     """
     if name == LINT:
+        if config_path is not None:
+            raise click.UsageError(f"lint takes a config as its FILE: poprelay agents lint {config_path}")
         sys.exit(_lint(target, as_json=as_json))
     if target is not None:
         raise click.UsageError(f"what is {target!r} for? Only lint takes a second word")

@@ -11,10 +11,11 @@ import click
 from poprelay.cli import options
 from poprelay.cli.output import print_json
 from poprelay.escape import show
+from poprelay.mta import KINDS
 
 
 @click.command(name="setup")
-@click.argument("mta", required=False, default="")
+@click.argument("mta", type=click.Choice(tuple(KINDS)), required=False, metavar="[MTA]")
 @click.option(
     "--with",
     "kind",
@@ -54,7 +55,7 @@ from poprelay.escape import show
 @options.config
 @options.as_json
 def command(
-    mta: str,
+    mta: str | None,
     kind: str,
     mta_config: Path | None,
     log: Path | None,
@@ -87,7 +88,7 @@ def command(
 
     if undoes:
         sys.exit(0 if undo_setup(config_path, say) else 1)
-    setup = Setup(config_path, mta=mta, kind=kind, mta_config=mta_config, log=log, agents=agents)
+    setup = Setup(config_path, mta=mta or "", kind=kind, mta_config=mta_config, log=log, agents=agents)
     difference = setup.diff()
     if as_json:
         files = [str(edit.path) for edit in setup.edits()]

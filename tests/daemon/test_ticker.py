@@ -105,3 +105,12 @@ async def test_a_chore_that_fails_is_no_end_of_the_ticker(keeper: Keeper, tick: 
 
     ticking = await tick(prune)
     assert not ticking.done()
+
+
+async def test_it_ends_when_cancelled_though_something_changes_at_that_very_moment(keeper: Keeper, tick: Tick) -> None:
+    task = await tick()
+    keeper.sooner.set()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert done == {task}
+    assert task.cancelled()

@@ -14,9 +14,10 @@ SMTPD: Final = r"""#!/bin/sh
 printf '220 mx.site.test ESMTP\r\n'
 while read -r word rest; do
     case "$word $rest" in
-    RCPT*@site.test*) printf '250 ok\r\n' ;;
-    RCPT*) if [ "${RELAYCLIENT+set}" ]; then printf '250 ok\r\n'; else printf '553 not in rcpthosts (#5.7.1)\r\n'; fi ;;
-    QUIT*) printf '221 mx.site.test\r\n'; exit ;;
+    [Rr][Cc][Pp][Tt]*@site.test*) printf '250 ok\r\n' ;;
+    [Rr][Cc][Pp][Tt]*)
+        if [ "${RELAYCLIENT+set}" ]; then printf '250 ok\r\n'; else printf '553 not in rcpthosts (#5.7.1)\r\n'; fi ;;
+    [Qq][Uu][Ii][Tt]*) printf '221 mx.site.test\r\n'; exit ;;
     *) printf '250 ok\r\n' ;;
     esac
 done

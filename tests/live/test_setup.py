@@ -65,14 +65,21 @@ def test_the_doctor_finds_each_trap_and_nothing_on_a_clean_set_up(host: Host, pl
     start(host, place, stopping)
     assert findings(host) == (0, [])
 
+    host.run("sh", "-c", "echo '10.1.2.3 20260101' >/etc/postfix/access; postmap hash:/etc/postfix/access")
     host.run("cp", "-p", "/etc/postfix/main.cf", "/etc/postfix/main.cf.good")
     ask = "check_client_access socketmap:unix:poprelay/socketmap:relay"
+    access = "check_client_access hash:/etc/postfix/access"
     for setting, level, word in (
         ("smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination", "fault", "does not ask us"),
         (f"smtpd_relay_restrictions = {ask}, reject_unauth_destination", "fault", "no permit_auth_destination"),
         (f"smtpd_relay_restrictions = permit_auth_destination, {ask}, permit", "danger", "reject_unauth_destination"),
         (f"smtpd_client_restrictions = {ask}", "fault", "smtpd_client_restrictions asks us"),
         ("smtpd_recipient_restrictions = reject_unauth_destination", "fault", "smtpd_recipient_restrictions rejects"),
+        (
+            f"smtpd_relay_restrictions = {access}, permit_auth_destination, {ask}, reject",
+            "danger",
+            "10.1.2.3 '20260101'",
+        ),
         ("mynetworks = 127.0.0.0/8, socketmap:unix:poprelay/socketmap:relay", "danger", "mynetworks names"),
         ("smtpd_helo_restrictions = reject_non_fqdn_helo_hostname", "note", "reject_non_fqdn_helo_hostname"),
     ):

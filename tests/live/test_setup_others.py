@@ -95,6 +95,24 @@ def test_setup_puts_everything_back_where_it_cannot_be_proved(named: tuple[Kind,
     assert host.run("ls", "-A", "/etc/poprelay", check=False).stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "line", "made"),
+    [
+        ("courier", "/etc/courier/smtpaccess/default", r"172.16\tdeny", "/etc/courier/smtpaccess.dat"),
+        ("qmail", "/etc/tcp.smtp", "172.16.:deny", "/etc/tcp.smtp.cdb"),
+    ],
+)
+def test_what_a_person_has_written_since_holds_when_it_is_taken_back(
+    name: str, file: str, line: str, made: str, place: Path, network: Network, stopping: ExitStack
+) -> None:
+    host = installed(name, place, stopping)
+    host.run(*poprelay("setup", "--apply"))
+    host.run("sh", "-ec", f"printf '{line}\\n' >>{file}")
+    host.run(*poprelay("setup", "--undo"))
+    content = host.files(made)[made][1]
+    assert (b"172.16" in content, b"8.8.4.4" in content) == (True, False)
+
+
 def test_courier_may_have_one_file_in_the_directorys_place(place: Path, network: Network, stopping: ExitStack) -> None:
     host = installed("courier", place, stopping)
     host.run("sh", "-ec", f"mv {ACCESS} /run/access; cat /run/access/default >{ACCESS}; makesmtpaccess")
@@ -113,6 +131,17 @@ def test_opensmtpd_asks_before_it_rejects_strangers(place: Path, network: Networ
     assert host.run("tail", "-n", "2", SMTPD).stdout == (
         'match from src <poprelay> for any action "relay"\nmatch !from src { 192.0.2.7 } for any reject\n'
     )
+
+
+def test_a_daemon_that_runs_already_is_told(named: tuple[Kind, Host], place: Path, stopping: ExitStack) -> None:
+    _, host = named
+    config = '[relay]\nperiod = "30m"\n[[sources]]\nkind = "file"\npath = "/var/log/mail.log"\nagents = ["dovecot"]\n'
+    host.run("sh", "-ec", 'mkdir -p /etc/poprelay; printf %s "$0" >/etc/poprelay/poprelay.toml', config)
+    host.run("sh", "-ec", "mkdir -p /var/lib/poprelay/private; chown -R poprelay /var/lib/poprelay")
+    start(host, place, stopping)
+    said = host.run(*poprelay("setup", "--apply")).stdout
+    assert "has read the config again" in said
+    assert "it is accepted: 250" in said
 
 
 SMTPD: Final = "/etc/smtpd.conf"

@@ -252,3 +252,15 @@ def test_a_mistake_is_told_once(
     bad = section(path=str(path), **keys)
     TextMap.from_section(bad)
     assert len(refused(bad)) == 1
+
+
+def test_one_by_one_gives_the_same_file_as_all_at_once(
+    tmp_path: Path, entry: Make, addresses: Callable[[int], list[str]]
+) -> None:
+    one, all_at_once = TextMap(tmp_path / "one"), TextMap(tmp_path / "all")
+    many = addresses(40)
+    for address in (*many[::-3], *many):
+        one.change([entry(address)], [])
+    one.change([], many[:5])
+    all_at_once.change([entry(address) for address in many[5:]], [])
+    assert one.path.read_bytes() == all_at_once.path.read_bytes()

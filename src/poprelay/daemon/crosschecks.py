@@ -88,6 +88,8 @@ def _listens(config: Config) -> Iterator[tuple[Listen, Keys]]:
         listen = parse_listen(text) if isinstance(text, str) else None
         if listen is not None:
             yield listen, _keys(part, "listen")
+    if config.settings.metrics.listen is not None:
+        yield config.settings.metrics.listen, ("metrics", "listen")
 
 
 def _check_names(root: Section, parts: tuple[Configured, ...]) -> None:

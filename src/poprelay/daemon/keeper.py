@@ -190,7 +190,8 @@ class Keeper:
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until what was closed is committed; False if the store cannot at present."""
         try:
-            await asyncio.wait_for(self._settled.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._settled.wait()
         except TimeoutError:
             return False
         return True

@@ -84,7 +84,8 @@ class Setup:
         earlier = read_record(self.record_path, self.mta.name)
         before = Before.of(edits, earlier)
         record = read_record(self.record_path, self.mta.name)
-        record.reload = [list(command) for command in (*self.plan.make, *self.plan.reload)]
+        plan = self.plan
+        record.reload = [list(command) for command in (*plan.make, *plan.reload, *plan.undone)]
         try:
             ours = pending([self.config_edit, *self.root_edits])
             apply(ours, self._folders(), self.record_path, record, self.plan.kept)

@@ -93,7 +93,8 @@ class Ticker:
                 await asyncio.sleep(0)
                 return
             try:
-                await asyncio.wait_for(keeper.sooner.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for of Python 3.11 may lose a cancellation
+                    await keeper.sooner.wait()
             except TimeoutError:
                 return
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import insort
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 MARKER: Final = "# Above configuration will be preserved by POPRelay."
 _MARKER_LINE: Final = re.compile(rb"^" + re.escape(MARKER.encode()) + rb"[ \t\r]*(?:\n|\Z)", re.MULTILINE)
 _ATTEMPTS: Final = 5
+_FEW: Final = 100
 
 Taken: TypeAlias = Callable[[Path, bytes], Collection[str]]
 """Called with the file and what stands above the marker."""
@@ -89,6 +91,8 @@ class TextMap:
         self._seen: tuple[int, ...] | None = None
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
+        self._order: list[str] = []
+        """The keys that we last wrote, in their order; what `_left` holds, unless somebody else has written since."""
 
     @classmethod
     def from_section(cls, section: Section) -> Self:
@@ -119,7 +123,7 @@ class TextMap:
                 return set()
             if self._misses_database(real):
                 self._owed(real).touch()
-            self._left, self._seen = below, atomic.look(real)
+            self._left, self._order, self._seen = below, [], atomic.look(real)
             return self._parse(below or b"")
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
@@ -187,9 +191,13 @@ class TextMap:
         """Make the file say so; returns whether somebody else had changed our part of it."""
         for _ in range(_ATTEMPTS):
             above, old, status = self._read(real)
-            kept = {key for key in self._parse(old or b"") if foreign_record(key) is None}
-            below = self._render(self._ours((kept - leaving) | arriving, real, above))
             disturbed = self._left not in (None, old)
+            if self._order and not disturbed:  # to read a million lines again would last for seconds
+                kept = set(self._order)
+            else:
+                kept = {key for key in self._parse(old or b"") if foreign_record(key) is None}
+            order = self._sorted(self._ours((kept - leaving) | arriving, real, above))
+            below = self._render(order)
             if old != below:  # a file without our marker is published even if nobody is allowed: for its commands
                 if self._uptake:
                     self._owed(real).touch()
@@ -197,7 +205,7 @@ class TextMap:
                     atomic.replace(real, above + MARKER.encode() + b"\n" + below, status, age=self._age)
                 except atomic.ChangedMeanwhileError:
                     continue
-            self._left, self._seen = below, atomic.look(real)
+            self._left, self._order, self._seen = below, order, atomic.look(real)
             return disturbed
         raise MapError(f"{self.name}: another program keeps changing it", remedy="find out which, and stop it")
 
@@ -206,8 +214,18 @@ class TextMap:
         spell = self._form.spelling.spellings
         return {key for key in keys if not any(one.lower() in taken for one in spell(key))} if taken else keys
 
-    def _render(self, keys: set[str]) -> bytes:
-        lines = (f"{line}\n" for key in sorted(keys, key=numerically) for line in self._form.lines(key))
+    def _sorted(self, keys: set[str]) -> list[str]:
+        """The keys in their order; where few are new, quicker than by sorting."""
+        order = [key for key in self._order if key in keys]
+        new = keys.difference(order)
+        if len(new) > _FEW:
+            return sorted(keys, key=numerically)
+        for key in new:
+            insort(order, key, key=numerically)
+        return order
+
+    def _render(self, order: Sequence[str]) -> bytes:
+        lines = (f"{line}\n" for key in order for line in self._form.lines(key))
         always = f"{self._always}\n" if self._always else ""
         return (always + "".join(lines)).encode("utf-8", "surrogateescape")
 

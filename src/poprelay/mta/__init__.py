@@ -79,6 +79,8 @@ class Plan(msgspec.Struct, frozen=True):
     check: tuple[tuple[str, ...], ...] = ()
     """The MTA's own checks of its config: each must exit with 0."""
     reload: tuple[tuple[str, ...], ...] = ()
+    undone: tuple[tuple[str, ...], ...] = ()
+    """Commands for when it was undone, and only then: root's part makes that until then."""
     root: str = ""
     """The section of root's own file (`/etc/poprelay/root.toml`), as TOML, where a command must be root's."""
     remarks: tuple[str, ...] = ()

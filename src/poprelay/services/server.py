@@ -118,7 +118,8 @@ class Server:
         if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), FAREWELL)
+                async with asyncio.timeout(FAREWELL):
+                    await self._empty.wait()
         for connection in list(self.connections):
             connection.drop()
 

@@ -86,3 +86,13 @@ def test_a_map_lets_relay_who_has_no_grant_any_more(house: House) -> None:
     assert (stale.level, "8.8.4.4" in stale.what, "1.0.0.1" in stale.what) == ("danger", True, False)
     assert house.poprelay.run("cleanup").exit == 0
     assert about(house, "has no grant") == []
+
+
+def test_a_map_that_the_daemon_could_not_bring_in_step_is_a_danger_said_once(house: House) -> None:
+    command = 'command = ["/bin/false"]\n'
+    house.poprelay.configure(house.settings(f'[[maps]]\nkind = "text"\npath = "{house.place}/relay.txt"\n{command}'))
+    house.start()
+    house.ask("allow", address="8.8.4.4", span="5m")
+    until(lambda: about(house, "stale"))
+    seen = [finding for finding in found(house) if "relay.txt" in finding.what + finding.about]
+    assert [(finding.level, "/bin/false" in finding.what) for finding in seen] == [("danger", True)]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poprelay.mta.opensmtpd.rules import Option, Rule, Rules, Table
 
@@ -88,3 +90,15 @@ def test_the_action_that_mail_goes_out_by_is_the_one_that_a_rule_uses_for_any() 
     assert rules("action smart relay host smtp://x\nmatch from local for any action smart\n").outgoing() == "smart"
     assert rules("").outgoing() == "relay"
     assert Rules.read("", Path("/etc/smtpd.conf"), str).outgoing() == ""
+
+
+WORDS = st.sampled_from(
+    [*"{}<>,=!\n\"'\\$#", " ", "match ", "from ", "for ", "src ", "any ", "action ", "reject\n", "table ", "x ", '"a" ']
+)
+
+
+@given(st.lists(WORDS, max_size=40).map("".join))
+def test_whatever_stands_there_is_read(text: str) -> None:
+    found = rules(text)
+    assert found.wall() <= len(found.rules)
+    assert [str(rule) for rule in found.rules if rule.at.words[0] != "match"] == []

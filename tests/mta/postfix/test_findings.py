@@ -100,10 +100,23 @@ def test_nothing_stops_strangers() -> None:
     assert "reject_unauth_destination" in findings[0].mend
 
 
-@pytest.mark.parametrize("table", ["static:OK", "check_client_access inline:{1=permit}"])
+@pytest.mark.parametrize("table", ["static:OK", "static:{permit}", "static:1"])
 def test_everybody_is_permitted_before_strangers_are_stopped(table: str) -> None:
-    word = table if table.startswith("check") else f"check_client_access {table}"
-    one("danger", ("static:OK" if "static" in table else "inline",), {RELAY: f"{word}, {GOOD}"})
+    one("danger", (table,), {RELAY: f"check_client_access {table}, {GOOD}"})
+
+
+def test_everybody_is_in_a_table_of_networks(tmp_path: Path) -> None:
+    table = tmp_path / "nets"
+    table.write_text("192.0.2.0/24 OK\n0.0.0.0/0 REJECT no\n")
+    assert found({RELAY: f"check_client_access cidr:{table}, {GOOD}"}) == []
+    table.write_text("192.0.2.0/24 OK\n0.0.0.0/0 OK\n")
+    one("danger", ("permits everybody",), {RELAY: f"check_client_access cidr:{table}, {GOOD}"})
+
+
+@pytest.mark.parametrize(("value", "many"), [("OK", 0), ("20260101", 1)])
+def test_a_table_within_the_line_permits_whom_it_names(value: str, many: int) -> None:
+    seen = found({RELAY: f"check_client_access inline:{{10.1.2.3={value}, {{10.1.2.4 = REJECT no}}}}, {GOOD}"})
+    assert [(finding.level, "10.1.2.3 '20260101'" in finding.what) for finding in seen] == [("danger", True)] * many
 
 
 def test_mynetworks_names_our_table() -> None:

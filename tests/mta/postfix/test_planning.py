@@ -74,6 +74,19 @@ def test_the_page_shows_the_lines_that_setup_writes(tmp_path: Path, kind: str) -
     assert all(line in page for edit in made.edits[:-1] for line in edit.content.decode().splitlines()[1:])
 
 
+def test_a_table_within_the_list_stays_whole(tmp_path: Path) -> None:
+    table = "check_client_access pipemap:{inline:{a=OK, {b = REJECT no}}, static:{4xx no}}"
+    text = wanted(described(tmp_path, {RELAY: f"{table}, {END}"}), "lmdb")
+    assert text.startswith(f"{RELAY} = {table}, permit_auth_destination, check_client_access lmdb:")
+    assert text.endswith(f", {END}\n")
+
+
+def test_a_list_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(MtaError, match="cannot be read") as refused:
+        plan(described(tmp_path, {RELAY: f"check_client_access inline:{{a=OK, {END}"}), "lmdb")
+    assert "by hand" in refused.value.remedy
+
+
 def test_another_kind_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     before = f"permit_auth_destination, check_client_access socketmap:unix:poprelay/socketmap:relay, {END}"
     made = plan(described(tmp_path, {RELAY: before}), "lmdb")

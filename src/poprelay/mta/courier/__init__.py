@@ -55,7 +55,7 @@ class Courier:
         return Plan(
             section=section,
             kept=(to, instance.database),
-            reload=(restart,),
+            undone=((instance.program("makesmtpaccess"),),),
             root=_root(copy, to, commands),
             remarks=(f"root's part writes {to}, and makes {instance.database} from all that stands there",),
         )

@@ -17,7 +17,7 @@ from poprelay.mta.postfix.networks import parse as parse_networks
 from poprelay.mta.postfix.restrictions import LISTS, LOCAL, RECIPIENT, RELAY, STOPS, Restriction, index, parse
 from poprelay.mta.postfix.tables import accidents
 
-_ALWAYS: Final = re.compile(r"(?:static|inline):.*\b(?:OK|ok|permit|RELAY|relay|\d+)\b")
+_ALWAYS: Final = re.compile(r"static:.*\b(?:ok|permit|relay|\d+)\b", re.IGNORECASE)
 _HELO: Final = re.compile(r"reject_(?:invalid|non_fqdn|unknown)_(?:helo_)?hostname")
 _SUBMISSION: Final = ("submission", "submissions", "smtps", "587", "465")
 

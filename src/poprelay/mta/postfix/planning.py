@@ -14,7 +14,7 @@ from poprelay.mta import Edit, Folder, Part, Plan
 from poprelay.mta.postfix import postconf
 from poprelay.mta.postfix.asking import FILES, SQLITE, asks, question
 from poprelay.mta.postfix.instance import Instance
-from poprelay.mta.postfix.restrictions import RECIPIENT, RELAY, STOPS, Restriction, parse, placed, written
+from poprelay.mta.postfix.restrictions import RECIPIENT, RELAY, STOPS, Restriction, lossless, parse, placed, written
 
 KINDS: Final = ("socketmap", "lmdb", "policy", "hash", "cdb", "sqlite", "cidr", "texthash", "tcp_table")
 _STATE: Final = Path("/var/lib/poprelay")
@@ -86,6 +86,11 @@ def _wanted(instance: Instance, name: str, part: Part, remarks: list[str]) -> st
     text = instance.written(name)
     if not any(one.name in STOPS for one in parse(text)):  # they may stand in what it refers to
         text = instance.values[name]
+    if not lossless(text):
+        raise MtaError(
+            f"{instance.main}: {name} cannot be read: {text}",
+            remedy=f"put {question(part, instance.queue)} before reject_unauth_destination by hand",
+        )
     others = [other for kind in KINDS if kind != part.kind for other in [part_of(kind, instance)]]
     found = parse(text)
     kept = [one for one in found if not any(_asks(one, other, instance) for other in others)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 
 LISTS: Final = tuple(
@@ -24,7 +25,10 @@ STOPS: Final = frozenset({"reject_unauth_destination", "defer_unauth_destination
 LOCAL: Final = "permit_auth_destination"
 
 _TAKES_ONE: Final = re.compile(r"check_\w+|(?:reject|permit)_(?:rbl|rhsbl|dnswl|rhswl)_\w+|sleep")
-_TOKEN: Final = re.compile(r"(?:[^\s,{}]|\{[^}]*\})+")
+_BRACED: Final = reduce(lambda inner, _: rf"\{{(?:[^{{}}]|{inner})*\}}", range(4), r"\{[^{}]*\}")
+"""Braces may stand within braces: `inline:{a=OK, { b = REJECT no }}`."""
+_TOKEN: Final = re.compile(rf"(?:[^\s,{{}}]|{_BRACED})+")
+_BETWEEN: Final = re.compile(r"[\s,]+")
 
 
 class Restriction(NamedTuple):
@@ -45,6 +49,11 @@ def parse(text: str) -> list[Restriction]:
         name = tokens.pop(0)
         found.append(Restriction(name, tokens.pop(0) if _TAKES_ONE.fullmatch(name) and tokens else ""))
     return found
+
+
+def lossless(text: str) -> bool:
+    """Whether nothing of a list is lost when it is read and written again."""
+    return _BETWEEN.sub("", text) == _BETWEEN.sub("", written(parse(text)))
 
 
 def placed(restrictions: Sequence[Restriction], ours: Restriction, *, local: bool) -> list[Restriction] | None:

@@ -26,6 +26,7 @@ kind = "{kind}"
 path = "{map}"
 root = "qmail"
 """
+_MAKE: Final = 'exec "$1" "$2" "$2.tmp" <"$3"'
 _ROOT: Final = """\
 [[commands]]
 name = "qmail"
@@ -66,6 +67,7 @@ class Qmail:
         return Plan(
             section=section,
             kept=(found.rules, source.with_name(f"{source.name}.poprelay")),
+            undone=(("/bin/sh", "-c", _MAKE, "make", tcprules, str(found.rules), str(source)),),
             root=_ROOT.format(source=source, map=MAP, tcprules=tcprules, rules=found.rules),
             remarks=(f"root's part makes {found.rules} from {source} and our map; a line of yours goes before ours",),
         )

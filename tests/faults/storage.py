@@ -15,7 +15,7 @@ def ledger_full(world: World) -> None:
     """Nothing opens, and what has ended goes away all the same."""
     with world.host.full(world.host.state):
         world.told("the ledger .* cannot be written|disk is full", seconds=20)
-        time.sleep(PERIOD + 1.0)
+        time.sleep(PERIOD + 4.0)
     world.said("ledger can be written again")
 
 

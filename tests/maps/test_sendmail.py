@@ -161,3 +161,28 @@ def test_a_database_that_sendmail_reads_is_waited_for_and_then_told(
         assert database.read_bytes() == before
     relay.change([], [])
     assert database.read_bytes() == relay.path.read_bytes()
+
+
+def test_a_database_that_was_torn_when_we_died_is_made_anew_by_the_next_change(
+    section: Callable[..., Section],
+    entry: Callable[..., Entry],
+    tmp_path: Path,
+    makemap: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    relay = SendmailMap.from_section(section(path=f"{tmp_path}/access", makemap=str(makemap)))
+    relay.change([entry("192.0.2.7")], [])
+    database = tmp_path / "access.db"
+
+    def die(path: Path, content: bytes) -> None:
+        path.write_bytes(content[:3])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(made, "overwrite", die)
+        with pytest.raises(KeyboardInterrupt):
+            relay.change([], ["192.0.2.7"])
+    again = SendmailMap.from_section(section(path=f"{tmp_path}/access", makemap=str(makemap)))
+    again.keys()
+    again.change([], [])
+    assert database.read_text() == MARK

@@ -48,7 +48,7 @@ class Made:
                 command.run((self.program, *words), timeout=self.timeout, stdin=file)
                 if self.check is not None:
                     self.check(fresh)
-                if self.locked and database.exists():
+                if self.locked and os.access(database, os.W_OK):  # else it is new, or root's
                     overwrite(database, fresh.read_bytes())
                 else:
                     publish(fresh, database, like=file)

@@ -5,9 +5,10 @@
     format = "relay-domains"    192.0.2.7                               confCR_FILE; SIGHUP, by `command` or `root`
 
 An IPv6 address is `IPv6:2001:db8:0:0:0:0:0:7`; makemap folds keys to lower case, which is how Sendmail asks. A running
-Sendmail sees a new database in its next connection. The database is made under another name, and then copied over the
-old one while no Sendmail has that locked: one that is renamed while Sendmail opens it is taken for tampered with, and
-done without, so that an address that may relay is refused.
+Sendmail sees a new database at its next question, in open sessions too: it is made under another name, and then copied
+over the old one, with another time, while no Sendmail has that locked. One that was renamed just when Sendmail opens it
+is taken for tampered with, and done without, so that an address that may relay is refused. If we die while we copy, the
+commands are still owed, and the minutely cleanup makes it anew.
 
 Where nobody but poprelay can write the directory, this needs no root, and Sendmail believes the database: a `popauth`
 below /var/lib/poprelay is the simplest way. It must be readable to all, for Sendmail asks for the bits although it is

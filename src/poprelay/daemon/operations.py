@@ -20,7 +20,7 @@ from poprelay.daemon.explaining import explanation
 from poprelay.daemon.rows import Row, change_row, denial_row, grant_row
 from poprelay.errors import PoprelayError, Refused
 from poprelay.ledger.history import History
-from poprelay.model import Address, Allowed, Change, Closed, Grant, Instant, Revocation
+from poprelay.model import Address, Allowed, Change, Closed, Instant, Revocation
 from poprelay.spans import parse_span, show_span
 
 if TYPE_CHECKING:
@@ -111,15 +111,10 @@ async def list_(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, No
     """Who may relay now."""
     keeper = house.keeper
     wanted = _wanted(keeper, asked.address)
-    now = keeper.clock.now()
-    if wanted is None:
-        grants: Sequence[Grant] = list(keeper.ledger.grants(now))
-    else:
-        found = keeper.ledger.find(wanted, now)
-        grants = found.grants if isinstance(found, Allowed) else ()
-    for number, grant in enumerate(grants, start=1):
-        if asked.user is None or grant.user == asked.user:
-            yield grant_row(keeper.ledger, grant)
+    for number, address in enumerate([wanted] if wanted else keeper.ledger.addresses(), start=1):
+        for grant in keeper.ledger.at(address, keeper.clock.now()):
+            if asked.user is None or grant.user == asked.user:
+                yield grant_row(keeper.ledger, grant)
         if not number % BREATH:
             await asyncio.sleep(0)
 

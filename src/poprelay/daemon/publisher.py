@@ -153,16 +153,18 @@ class Publisher:
 
     async def _compare(self) -> None:
         self._touched = False
-        held = await self._call(self.map.keys)
-        allowed = {grant.address for grant in self._ledger.grants(self._now())}
-        differing = held ^ allowed
-        if differing:
-            log.info(
-                "map differs from the ledger", map=self.map.name, missing=len(allowed - held), stale=len(held - allowed)
-            )
-        self.published = held
-        self._dirty.update(dict.fromkeys(allowed if self.map.wants_renewals else differing))
-        self._dirty.update(dict.fromkeys(held - allowed))
+        self.published = held = await self._call(self.map.keys)
+        missing = stale = 0
+        for number, key in enumerate([*self._ledger.addresses(), *held], start=1):
+            if not number % SLICE:
+                await asyncio.sleep(0)
+            allowed = bool(self._ledger.at(Address(key), self._now()))
+            if allowed != (key in held) or (allowed and self.map.wants_renewals):
+                missing += allowed and key not in held
+                stale += not allowed and key not in self._dirty
+                self._dirty[key] = None
+        if missing or stale:
+            log.info("map differs from the ledger", map=self.map.name, missing=missing, stale=stale)
         while True:
             await self._publish()
             if not self._dirty:

@@ -114,6 +114,14 @@ class Ledger:
         """Every live grant; take them all before anything else happens."""
         return (cell.grant for cell in self._book if self._live(cell, now))
 
+    def addresses(self) -> list[Address]:
+        """Every address that has a grant, live or not: for who goes through them all and lets lookups in between."""
+        return list(self._places)
+
+    def at(self, address: Address, now: Instant) -> list[Grant]:
+        """The live grants of one address, as the ledger keeps it."""
+        return [cell.grant for cell in self._book.at(address) if self._live(cell, now)]
+
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
         ends = self._book.holding.ends if self.trusts_sessions else _end_of_period

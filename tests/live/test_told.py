@@ -107,6 +107,18 @@ def test_opensmtpd_starts_on_a_map_that_is_new_and_not_on_an_empty_file(
     smtpd.start()
 
 
+def test_an_open_session_sees_what_roots_part_makes_of_sendmails_access_database(
+    place: Path, network: Network, stopping: ExitStack
+) -> None:
+    told = WAYS["sendmail access by root"](place, network, stopping)
+    with told.session(ANN4) as session:
+        assert session.ask().code == told.refuses
+        told.fed.log_in(ANN4)
+        until(lambda: session.ask().code == 250, seconds=5.0)
+        told.fed.revoke(ANN4)
+        until(lambda: session.ask().code == told.refuses, seconds=5.0)
+
+
 def test_what_a_person_says_of_an_address_in_sendmails_access_database_holds(
     place: Path, network: Network, stopping: ExitStack
 ) -> None:

@@ -24,6 +24,7 @@ from live.postfix import Postfix, asking
 from live.sendmail import Sendmail
 from live.tcpserver import Tcpserver
 from poprelay.maps.sqlite import SqliteMap
+from poprelay.mta.sendmail import access_commands
 
 POPAUTH: Final = """\
 LOCAL_CONFIG
@@ -86,21 +87,15 @@ def _sendmail(
     sendmail = Sendmail(place / "sendmail", local=POPAUTH.format(database=file) if kind == "popauth" else "")
     theirs = {"access": sendmail.access, "popauth": file, "relay-domains": sendmail.relay_domains}[kind]
     theirs.write_text("" if kind == "popauth" else "# a person's\n9.9.9.254 REJECT\n" if kind == "access" else "")
-    makemap = f'"{sendmail.makemap}"'
     if kind == "relay-domains":
         hang_up = place / "hang-up"  # Sendmail is started last, so its process is not known yet
         hang_up.write_text(f"#!/bin/sh\nexec kill -HUP $(cat {place}/sendmail.pid)\n")
         hang_up.chmod(0o755)
-        how, commands = f'command = ["{hang_up}"]', f'steps = [{{ run = ["{hang_up}"] }}]'
+        how = f'command = ["{hang_up}"]'
     else:
-        how = f"makemap = {makemap}"
-        commands = (
-            f'steps = [{{ copy = ["{file}", "{theirs}"], to = "{place}/all" }}, '
-            f'{{ run = [{makemap}, "-r", "hash", "{place}/all.new"], stdin = "{place}/all" }}, '
-            f'{{ run = ["/usr/bin/mv", "-f", "{place}/all.new.db", "{theirs}.db"] }}]'
-        )
+        how = f'makemap = "{sendmail.makemap}"'
     if by_root:
-        asked = root_part(place, f'[[commands]]\nname = "sendmail"\n{commands}\n', stack)
+        asked = root_part(place, access_commands(str(sendmail.makemap), "hash", file, theirs, place / "all"), stack)
         how = f'root = "sendmail"\nroot_directory = "{asked}"'
     path = file if by_root else theirs
     section = f'[[maps]]\nkind = "sendmail"\nformat = "{kind}"\npath = "{path}"\n{how}\n{more}\n'

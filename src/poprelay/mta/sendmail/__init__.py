@@ -20,8 +20,8 @@ from poprelay.mta.sendmail.instance import Instance, find, makemap
 from poprelay.mta.sendmail.rulesets import AUTH, DEFER, NAME, asked, lines
 
 _STATE: Final = Path("/var/lib/poprelay")
-_COPY: Final = "/run/poprelay-root/access"
-"""Where root's part copies our lines, and makes the database: nobody else can change anything there."""
+_COPY: Final = Path("/run/poprelay-root/access")
+"""Where root's part copies our lines, and makes the database."""
 _HANG_UP: Final = 'kill -HUP "$(head -n 1 {})"'
 
 
@@ -119,14 +119,6 @@ def _access(instance: Instance, check: tuple[tuple[str, ...], ...]) -> Plan:
     assert instance.access is not None, "else it is not offered"
     kind, file = instance.access
     ours, database, program = _STATE / "access", f"{file}.db", makemap()
-    steps = (
-        f'{{ copy = ["{ours}"], to = "{_COPY}" }}',
-        f'{{ run = ["{program}", "{kind}", "{_COPY}"], stdin = "{_COPY}" }}',
-        f'{{ run = ["{program}", "-o", "-r", "{kind}", "{_COPY}"], stdin = "{file}" }}',
-        # not renamed: Sendmail does without a database that is replaced while it opens it
-        f'{{ run = ["/usr/bin/flock", "{database}", "/bin/cp", "{_COPY}.db", "{database}"] }}',
-        f'{{ run = ["/bin/sync", "{database}"] }}',
-    )
     anew = (
         f"test ! {quote(str(file))} -nt {quote(database)} || {program} -r {kind} {quote(str(file))} <{quote(str(file))}"
     )
@@ -135,9 +127,26 @@ def _access(instance: Instance, check: tuple[tuple[str, ...], ...]) -> Plan:
         kept=(Path(database),),
         make=(("/bin/sh", "-c", anew),),
         check=check,
-        root='[[commands]]\nname = "sendmail"\nsteps = [\n' + "".join(f"    {step},\n" for step in steps) + "]\n",
+        root=access_commands(program, kind, ours, file, _COPY),
         remarks=(f"{database} holds our lines from now on; after you change {file}: systemctl reload poprelay",),
     )
+
+
+def access_commands(program: str, kind: str, ours: Path, theirs: Path, work: Path) -> str:
+    """The section of root's list that makes the access database of `theirs` from that and our lines.
+
+    It is made as `work`, where nobody else can change anything, by makemap, the `program`.
+    """
+    database = f"{theirs}.db"
+    steps = (
+        f'{{ copy = ["{ours}"], to = "{work}" }}',
+        f'{{ run = ["{program}", "{kind}", "{work}"], stdin = "{work}" }}',
+        f'{{ run = ["{program}", "-o", "-r", "{kind}", "{work}"], stdin = "{theirs}" }}',
+        # not renamed: Sendmail does without a database that is replaced while it opens it
+        f'{{ run = ["/usr/bin/flock", "{database}", "/bin/cp", "{work}.db", "{database}"] }}',
+        f'{{ run = ["/bin/sync", "{database}"] }}',
+    )
+    return '[[commands]]\nname = "sendmail"\nsteps = [\n' + "".join(f"    {step},\n" for step in steps) + "]\n"
 
 
 def _root(command: str) -> str:

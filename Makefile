@@ -6,12 +6,13 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 
-.PHONY: help setup run test soak check bench format clean live-packages docs
+.PHONY: help setup run test soak fuzz check bench format clean live-packages docs
 
 help:
 	@echo "make run     the main job, live, on a log that is being written; nothing to install"
 	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
 	@echo "make soak    faults by chance for an hour (SOAK=3600), and a report; root, gcc"
+	@echo "make fuzz    what hypothesis tests, on far more examples for ten minutes (FUZZ=600, TESTS=tests/wire)"
 	@echo "make check   format, lint, types, layers, the docs' examples"
 	@echo "make bench   the measurements, as ratios: writes docs/benchmarks.md; QUICK=1 for a short run"
 	@echo "make setup   only the set-up of the above: uv, .venv, the packages for the live tests"
@@ -41,6 +42,13 @@ test: setup
 
 soak: setup
 	@$(BIN)/python tests/faults/soak.py $(SEED)
+
+# Rounds of new examples until the time is over; the last one is finished. EXAMPLES: how many each claim gets in a round.
+FUZZ ?= 600
+TESTS ?= tests
+fuzz: setup
+	@end=$$(( $$(date +%s) + $(FUZZ) )); until test $$(date +%s) -ge $$end; do \
+	EXAMPLES="$(EXAMPLES)" $(BIN)/pytest -q -m hypothesis --hypothesis-profile=fuzz $(TESTS) || exit 1; done
 
 check: .venv/.ready
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff . ; exit 1; }

@@ -76,7 +76,7 @@ def test_a_template_filled_with_a_plain_name_is_what_it_says(name: str, template
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=chosen)
 def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: Scan) -> None:
     for template in TEMPLATES[name]:
@@ -87,7 +87,7 @@ def test_no_text_of_a_client_names_another_address(name: str, text: str, scan: S
         assert FORGED not in {event.address for event in events}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=chosen)
 def test_no_text_of_a_client_means_another_address_to_some_other_agent(text: str, scan: Scan) -> None:
     for templates in TEMPLATES.values():
@@ -109,7 +109,7 @@ def test_a_line_that_syslog_cut_within_a_long_name_names_nobody_else(name: str, 
         assert logins <= {template.address}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(host=st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True) | st.just(FORGED))
 def test_a_host_name_is_no_address(host: str, scan: Scan) -> None:
     for name, templates in TEMPLATES.items():

@@ -6,10 +6,12 @@ import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poprelay.agents.backtracking import slowness
 from poprelay.agents.line import LineAgent
-from poprelay.agents.perl import LONGEST
+from poprelay.agents.perl import LONGEST, read_perl
 from poprelay.errors import AgentError
 from poprelay.model import Login
 
@@ -205,3 +207,24 @@ def test_what_is_only_slow_is_run_as_it_is_written_and_a_line_of_two_kibibytes_i
     began = time.process_time()
     re.compile(pattern.encode()).match(line)
     assert time.process_time() - began < 1.0
+
+
+PARTS = st.sampled_from(
+    [r"(\w+)", r"([\d.]+)", "(.*)", r"(\d+\.\d+)", ".+", ".*?", " ", "ann", "from ", "=", r"\d", r"\s*", "[^ ]+", "[",
+     "]", "(", ")", "(?:", "|", "^", "$", "*", "+", "?", "{2}", "++", "(?i)", r"\b", r"\Q", r"\1", r"\z", r"\x41",
+     "(?<n>a)", "(?=a)", "\\"]
+)  # fmt: skip
+MESSAGES = st.lists(st.sampled_from(["ann", "from ", "9.9", "=", " ", "A", "a"]), max_size=8).map("".join)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=8).map("".join), MESSAGES)
+def test_any_expression_is_refused_at_a_place_in_it_or_finds_what_is_written(expression: str, message: str) -> None:
+    try:
+        pattern = read_perl(expression).pattern
+    except AgentError as error:
+        place = int(str(error.fields["position"]))
+    else:
+        place = 0
+        written, run = re.search(expression, message, re.ASCII), re.match(pattern, message, re.ASCII)
+        assert (run and run.group("user", "address")) == (written and written.group(1, 2))
+    assert 0 <= place <= len(expression)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poprelay.config.legacy import DEFAULTS, Legacy, read_legacy
 from poprelay.config.legacycommand import Command, read_command
+from poprelay.config.legacytoml import to_toml
 from poprelay.errors import ConfigError
 
 LEAST = "mailRelayFile = /etc/mail/access\nmailRelayPeriod = 3600\n"
@@ -280,3 +285,44 @@ def test_a_name_is_quoted_where_a_shell_reads_it() -> None:
 def test_an_input_without_a_file_is_refused() -> None:
     with pytest.raises(ValueError, match="names no file after <"):
         read_command("makemap hash x <", {})
+
+
+VALUES = st.text(max_size=12) | st.sampled_from(
+    ["/etc/mail/access", "3600", "0", "1", "%i RELAY", "%m %r %n", "makemap hash %r < %r", "kill -HUP `cat /x`", "# c",
+     "q(x)", "'%i' . 'x'", '"a"', "'a\\'b'", '"$x"', "$ENV{A}", r"popd: (\w+) ([\d.]+)", "(a)(b", "\ud800", "\u2028"]
+)  # fmt: skip
+NAMES, GAPS = st.sampled_from([*DEFAULTS, "x", ""]), st.sampled_from([" = ", "=", "\t"])
+ENDS = st.sampled_from(["", ";", ",", " # c", "\r"])
+LINES = st.text(max_size=20) | st.builds("{}{}{}{}".format, NAMES, GAPS, VALUES, ENDS)
+
+
+@given(st.lists(LINES, max_size=6), st.dictionaries(st.sampled_from([*DEFAULTS]), VALUES, max_size=2))
+def test_any_text_is_read_or_refused_and_its_toml_says_what_was_read(lines: list[str], options: dict[str, str]) -> None:
+    try:
+        found = read_legacy(LEAST + "\n".join(lines), "old.conf", options)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        problems = ()
+        table = tomllib.loads(to_toml(found))
+        assert table["sources"][0]["path"] == str(found.log_file)
+        assert [one["path"] for one in table["maps"]] == [str(found.directory), str(found.relay_file)]
+        assert (table["maps"][1]["format"], table["relay"]["period"]) == (found.line_format, f"{found.period}s")
+        commands = [one.run for one in (found.database, found.restart) if one is not None]
+        assert [tuple(one["run"]) for one in table["maps"][1].get("commands", ())] == commands
+    assert all(one.isprintable() and one.startswith(("old.conf:", "options: ")) for one in problems)
+
+
+SIGNS = st.sampled_from([*"ab/.-%'\"\\<", " ", "\t", "%r", "\u00e9", "'a b'", '"a\\"'])
+
+
+@given(st.lists(SIGNS, max_size=8).map("".join))
+def test_a_command_that_needs_no_shell_gets_the_arguments_that_a_shell_would_give_it(text: str) -> None:
+    try:
+        found = read_command(f"printf {text}", {"r": "/f"})
+    except ValueError:
+        return
+    if not found.by_shell and found.stdin is None:
+        script = f"set -- {text.replace('%r', '/f')}; for one; do printf '%s\\0' \"$one\"; done"
+        said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
+        assert said.decode().split("\0")[:-1] == list(found.run[1:])

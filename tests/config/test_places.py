@@ -144,7 +144,7 @@ def at(text: str, line: int, column: int) -> str:
     return "\n".join(text.split("\n")[line - 1 :])[column - 1 :]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(table=TABLES, data=st.data())
 def test_every_path_that_tomllib_yields_has_a_place_and_stands_there(
     table: dict[str, Any], data: st.DataObject

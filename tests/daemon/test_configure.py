@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poprelay.agents import catalog
+from poprelay.config.load import Document
 from poprelay.config.section import Section
 from poprelay.daemon import kinds
 from poprelay.daemon.configure import (
     Config,
+    build_config,
     default_config,
     read_config,
     read_own_agents,
@@ -215,3 +219,30 @@ def test_a_config_from_a_pipe_is_read_and_not_judged_by_its_mode(config_file: Ca
     config = read_config(pipe)
     writer.join()
     assert config.warnings == ()
+
+
+ODD = st.sampled_from(
+    ['""', '"x"', "0", "-1", "1e400", "nan", "true", "[]", "[[]]", "{}", "[{}]", "2026-11-23", '"30m"', '"/a/../b"',
+     '"/a"', '"unix:/a"', '"inet:0.0.0.0:99999"', '"::/0"', '["::/0"]', '["dovecot"]', '"lmdb"', '"(?P<user>.*"',
+     r'"\ud7ff\u0000"']
+)  # fmt: skip
+KEYS = st.sampled_from(
+    ["kind", "path", "agents", "period", "listen", "hosts", "timezone", "value", "name", "program", "login", "line",
+     "like", "format", "command", "commands", "run", "mode", "group", "level", "on_stop", "history", "ipv6_prefix",
+     "exclude_networks"]
+)  # fmt: skip
+PARTS = st.sampled_from(
+    ["[relay]", "[[sources]]", "[[maps]]", "[[services]]", "[[agents]]", "[ledger]", "[control]", "[log]", "[daemon]",
+     "[metrics]", "[[maps.commands]]", "[maps]", RELAY.strip(), SOURCE.strip(), SERVICE.strip(), OWN.strip()]
+)  # fmt: skip
+
+
+@given(st.lists(PARTS | st.builds("{} = {}".format, KEYS, ODD) | st.text(max_size=8), max_size=8).map("\n".join))
+def test_any_text_is_a_config_or_refused_in_printable_sentences(text: str) -> None:
+    try:
+        problems: Sequence[str] = ()
+        build_config(Document(text, "any.toml"))
+    except ConfigError as error:
+        problems = error.problems
+        assert problems
+    assert all(one.isprintable() and one.startswith("any.toml:") for one in problems)

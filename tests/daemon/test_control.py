@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from poprelay.config.section import Listen
 from poprelay.daemon import control as module
@@ -128,6 +130,64 @@ async def test_odd_arguments_get_one_sentence(
         await asyncio.to_thread(rows, place, operation, **arguments)
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Ear:
+    """In the place of the asking side's socket: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        self.told += map(json.loads, data.splitlines())
+
+    async def drain(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def get_extra_info(self, name: str) -> None:
+        pass
+
+
+ORDERS = [
+    ("allow", {"address": "9.9.9.9"}),
+    ("allow", {"address": "127.0.0.1", "user": "ann", "span": "1h", "force": True}),
+    ("revoke", {"address": "9.9.9.9", "deny": "99999999d"}),
+    *((name, {}) for name in operations.OPERATIONS),
+]
+NAMES = st.sampled_from(["address", "user", "reason", "span", "deny", "since", "limit", "force", "id"])
+SCALARS = st.sampled_from(["9.9.9.9", "2001:db8::/32", "1h", "0s", 1, -1, 10**40, 1e400])
+ODD = st.recursive(
+    SCALARS | st.none() | st.booleans() | st.text(st.characters(), max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2),
+    max_leaves=4,
+)
+REQUESTS = st.builds(
+    lambda order, more: {"operation": order[0], "arguments": {**order[1], **more}},
+    st.sampled_from(ORDERS),
+    st.just({}) | st.dictionaries(NAMES, ODD, max_size=2),
+)
+ASKED = st.binary(max_size=40) | (REQUESTS | ODD | st.fixed_dictionaries({"operation": ODD, "arguments": ODD})).map(
+    lambda request: json.dumps(request).encode() + b"\n"
+)
+
+
+@pytest.mark.parametrize("uid", [0, 65534])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=ASKED)
+async def test_whatever_is_asked_is_no_bug_and_opens_nothing_for_who_may_not_write(
+    keeper: Keeper, place: Path, uid: int, asked: bytes
+) -> None:
+    reader, ear = asyncio.StreamReader(limit=module.LONGEST_REQUEST), Ear()
+    reader.feed_data(asked)
+    reader.feed_eof()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "peer_uid", lambda sock: uid)
+        await asyncio.create_task(ControlServer(House(keeper, place), ())._meet(reader, ear))  # type: ignore[arg-type]
+    assert all(row.get("exit") != 70 for row in ear.told), ear.told
+    assert uid == 0 or [*keeper.ledger.grants(keeper.clock.now())] == []
 
 
 async def test_an_operation_that_breaks_is_a_bug_of_ours_and_ends_nothing(

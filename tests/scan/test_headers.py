@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -137,6 +138,20 @@ def test_anything_else_is_no_header_or_has_no_program(line: bytes) -> None:
 @given(line=st.binary(max_size=200) | st.binary(max_size=80).map(lambda rest: b"Nov 23 12:18:10 mx imapd" + rest))
 def test_no_bytes_make_it_fail(line: bytes) -> None:
     split(line)
+
+
+FIELDS = st.sampled_from(["MESSAGE", "SYSLOG_IDENTIFIER", "__REALTIME_TIMESTAMP", "_HOSTNAME", "_PID"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8)
+VALUES = st.recursive(
+    SCALARS | st.just("9" * 5000),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(FIELDS, VALUES | st.just("1"), max_size=5).map(json.dumps))
+def test_no_json_makes_it_fail(line: str) -> None:
+    split(line.encode("ascii"))
 
 
 @pytest.mark.parametrize(

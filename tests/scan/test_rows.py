@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poprelay.agents.base import Agent
 from poprelay.scan import Scanner
@@ -92,3 +94,15 @@ def test_rows_with_tabs_are_taken_apart() -> None:
     line = b'"mx"\t"example.org"\t"192.0.2.7"\t"2026-11-23 12:00:00"\t"ann"\t""\t"LOGIN"'
     assert split(line) == Header(b"2026-11-23 12:00:00", b"", b"", b"", line)
     assert split(b'"mx"\t"example.org"\t"192.0.2.7"\t"yesterday"\t"ann"') is None
+
+
+SCRAPS = st.sampled_from([b"who", b"what", b",", b'"', b"\t", b"\r", b"\0", b" "])
+ROWS = st.binary(max_size=40) | st.lists(SCRAPS).map(b"".join)
+
+
+@given(ROWS, ROWS, st.lists(st.sampled_from(["who", "what", ""]), min_size=1, max_size=3))
+def test_no_bytes_make_it_fail_nor_change_the_number_of_columns(names: bytes, row: bytes, wanted: list[str]) -> None:
+    columns = Columns()
+    columns.learn(b"#Fields:" + names)
+    picked = columns.pick(row, wanted)
+    assert picked is None or picked.count(b"\t") == len(wanted) - 1

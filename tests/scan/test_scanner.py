@@ -9,14 +9,16 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.model import Login, Origin
 from poprelay.scan import Scanner
 from poprelay.scan.scanner import LINE_LIMIT
+from poprelay.sources.lines import Lines
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC).timestamp()
 NOISE = b"Nov 23 12:18:06 mx postfix/smtpd[1]: disconnect from unknown[192.0.2.9] ehlo=1 quit=1 commands=2\n"
@@ -220,7 +222,6 @@ lines = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(written=st.lists(lines, max_size=12), cuts=st.lists(st.integers(0, 12), max_size=3))
 def test_it_does_not_matter_how_lines_are_cut_into_blocks(written: list[bytes], cuts: list[int]) -> None:
     def read(scan: Scanner, block: bytes) -> list[object]:
@@ -239,6 +240,37 @@ def test_no_bytes_make_it_fail(block: bytes) -> None:
     scanned = scanner(near_misses=True).scan(block, now=NOW, horizon=NOW)
     assert len(scanned.events) == len(scanned.numbers)
     assert scanned.unmatched == len(scanned.near_misses)
+
+
+STAMPS = [
+    b"Nov 23 12:18:06", b"Feb 30 25:61:61", b"0001-01-01T00:00:00Z", b"9999-12-31T23:59:60-23:59", b"", b"<999>",
+    b"2026/11/23 12:18:06", b"@400000004c91b044077a9e94", b"@40000000ffffffff3fffffff", b"9999999999.999999",
+    b"Mon 2026-11-23 12:18:10 CET", b"Apr 31 2003 16:26:11", b'{"MESSAGE":"', b"#Fields:", b"2026-11-23T12:18:06Z,",
+]  # fmt: skip
+TAGS = [b" ", b" mx dovecot: ", b" mx imapd[7]: ", b" mx popper[7]: ", b" imap-login: ", b"\t", b'"']
+MESSAGES = [
+    b"imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.25",
+    b"Login user=j host=[192.0.2.7]",
+    b"Stats: a 0 0 0 0 x 192.0.2.7",
+    b'","SYSLOG_IDENTIFIER":"imapd","__REALTIME_TIMESTAMP":"99999999999999999"}',
+]
+ANY_FRAMING = st.builds(
+    b"%s%s%s\n".__mod__,
+    st.tuples(
+        st.sampled_from(STAMPS),
+        st.sampled_from(TAGS) | st.binary(max_size=6),
+        st.sampled_from(MESSAGES) | st.binary(max_size=30),
+    ),
+)
+
+
+@given(st.lists(ANY_FRAMING, max_size=4).map(b"".join), PLACES)
+def test_lines_of_any_framing_and_time_are_read_the_same_in_pieces(block: bytes, places: list[int]) -> None:
+    whole = scanner().scan(block, now=NOW, horizon=NOW).events
+    pieces, lines = scanner(), Lines()
+    read = [lines.feed(piece).data for piece in cut(block, places)]
+    assert [event for each in read for event in pieces.scan(each, now=NOW, horizon=NOW).events] == list(whole)
+    assert {event.address for event in whole if isinstance(event, Login)} <= {"192.0.2.7"}
 
 
 def test_scanning_asks_no_clock_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

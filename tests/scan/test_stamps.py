@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poprelay.scan.ownstamps import OF_FILES, OF_JOURNALCTL, usual
 from poprelay.scan.stamps import Stamps
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -209,3 +210,16 @@ def test_a_precise_stamp_is_read_precisely(moment: datetime, hours: int, places:
     exact = datetime.fromisoformat(stamp).timestamp()
     assert Stamps().precise(stamp.encode()) == pytest.approx(exact, abs=1e-5)
     assert Stamps().read(stamp.encode()) == pytest.approx(exact, abs=1e-5)
+
+
+@given(
+    st.from_regex(rb"(?a:[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d(\.\d{1,9})?)", fullmatch=True)
+    | st.from_regex(rb"(?a:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?)", fullmatch=True)
+    | st.from_regex(OF_FILES + b"|" + OF_JOURNALCTL.replace(b"?+", b"?"), fullmatch=True).map(usual),
+    st.floats(0, 4e9),
+)
+def test_no_stamp_makes_it_fail_nor_is_an_instant_that_no_clock_shows(stamp: bytes | float, now: float) -> None:
+    stamps = Stamps(VIENNA)
+    stamps.begin(now, now + DAY)
+    found = stamps.read(stamp)
+    assert found is None or datetime.fromtimestamp(found, UTC).year < 10_000

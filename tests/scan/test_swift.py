@@ -38,7 +38,7 @@ def long_way(on: Scanner) -> Scanner:
     return on
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_log_gives_the_same_on_both_ways(data: st.DataObject) -> None:
     groups = data.draw(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=6))

@@ -236,6 +236,4 @@ class Following(RuleBasedStateMachine):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestFollowing.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))

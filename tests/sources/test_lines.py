@@ -94,7 +94,7 @@ def expected(stream: bytes, limit: int) -> tuple[list[bytes], int, bytes]:
     return [line if len(line) <= limit else b"" for line in whole], sum(len(line) > limit for line in whole), rest
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(stream=st.lists(st.sampled_from(b"ab\0\n\xff"), max_size=60).map(bytes), ends=st.sets(st.integers(0, 60)))
 @pytest.mark.parametrize("limit", [1, 5])
 def test_the_lines_do_not_depend_on_how_the_stream_is_cut_into_reads(stream: bytes, ends: set[int], limit: int) -> None:

@@ -64,7 +64,7 @@ def test_what_is_no_position_is_said_to_be_none(data: bytes) -> None:
         Position.decode(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.integers(0, len(POSITION.encode()) - 1), byte=st.integers(0, 255))
 def test_damage_is_a_value_error_or_a_position_and_nothing_else(at: int, byte: int) -> None:
     data = bytearray(POSITION.encode())

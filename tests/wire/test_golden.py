@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from poprelay.clock import Clock
 from poprelay.model import Absent, Address, Allowed, Grant, Outcome, Unavailable
-from poprelay.services.asking import Asking
-from poprelay.services.policy import PolicyDialogue
-from poprelay.services.readsocket import ReadSocketDialogue
-from poprelay.services.server import Dialogue
-from poprelay.services.socketmap import SocketmapDialogue
-from poprelay.services.tcp_table import TcpTableDialogue
 from poprelay.wire import Bad
 from poprelay.wire.policy import Delegated, Policy
 from poprelay.wire.readsocket import ReadSocket
-from poprelay.wire.socketmap import Query, Socketmap, found
+from poprelay.wire.socketmap import Query, Socketmap
 from poprelay.wire.tcptable import TcpTable
+from wire.dialogues import DIALOGUES, is_over
 
 HERE = Path(__file__).parent
 Rows = list[tuple[str, str, str]]
@@ -73,13 +67,6 @@ ENGINES: dict[str, Callable[[], Socketmap | Policy | ReadSocket | TcpTable]] = {
     "readsocket": ReadSocket,
     "tcp_table": TcpTable,
 }
-DIALOGUES: dict[str, Callable[[], Dialogue]] = {
-    "socketmap": lambda: SocketmapDialogue(Asking("socketmap", find), "relay", found("OK")),
-    "sendmail": lambda: SocketmapDialogue(Asking("socketmap", find), "", found("RELAY"), "ipv6:"),
-    "policy": lambda: PolicyDialogue(Asking("policy", find), Clock()),
-    "readsocket": lambda: ReadSocketDialogue(Asking("readsocket", find)),
-    "tcp_table": lambda: TcpTableDialogue(Asking("tcp_table", find)),
-}
 CASES = [pytest.param(kind, rows, id=f"{kind}: {title}") for kind, title, rows in conversations()]
 
 
@@ -92,16 +79,12 @@ def test_the_engine_reads_what_the_golden_file_says(kind: str, rows: Rows) -> No
 
 @pytest.mark.parametrize(("kind", "rows"), CASES)
 def test_the_service_answers_what_the_golden_file_says(kind: str, rows: Rows) -> None:
-    dialogue = DIALOGUES[kind]()
+    dialogue = DIALOGUES[kind](find)
     for piece, _, answer in rows:
-        closed = over(dialogue)
+        closed = is_over(dialogue)
         expected, closes, _ = answer.partition(" (closed)")
         assert dialogue.receive(raw(piece)) == (b"" if expected == "-" else raw(expected))
-        assert over(dialogue) == (closed or bool(closes))
-
-
-def over(dialogue: Dialogue) -> bool:
-    return dialogue.finished or dialogue.refused is not None
+        assert is_over(dialogue) == (closed or bool(closes))
 
 
 def test_there_are_conversations_for_every_engine() -> None:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.http import LIMIT, Http, Page, reply
 
@@ -13,12 +12,10 @@ ASKED = b"GET /metrics?x=1 HTTP/1.1\r\nHost: here\r\n\r\nHEAD /health HTTP/1.0\r
 PAGES = [Page("/metrics", head=False), Page("/health", head=True)]
 
 
-@given(st.lists(st.integers(0, len(ASKED)), max_size=6))
-def test_requests_are_read_in_pieces_of_any_size(cuts: list[int]) -> None:
+@given(PLACES)
+def test_requests_are_read_in_pieces_of_any_size(places: list[int]) -> None:
     engine = Http()
-    places = [0, *sorted(cuts), len(ASKED)]
-    pieces = [ASKED[start:end] for start, end in pairwise(places)]
-    assert [request for piece in pieces for request in engine.feed(piece)] == PAGES
+    assert [request for piece in cut(ASKED, places) for request in engine.feed(piece)] == PAGES
 
 
 @pytest.mark.parametrize(
@@ -45,11 +42,22 @@ def test_a_head_without_end_is_not_kept() -> None:
     assert [request.word for request in engine.feed(b"x" * LIMIT) if isinstance(request, Bad)] == ["too_long"]
 
 
-@given(st.lists(st.binary(max_size=200), max_size=20))
-def test_no_bytes_break_it(pieces: list[bytes]) -> None:
-    engine = Http()
-    for piece in pieces:
-        engine.feed(piece)
+SCRAPS = st.sampled_from(
+    [b"GET / HTTP/1.1\r\n", b"HEAD /x HTTP/1.0\n", b"Host: x\r\n", b"Content-Length: 0\r\n", b"Content-Length: 3\n",
+     b"\r\n", b"\n", b"\r", b" ", b"x" * 3000]
+)  # fmt: skip
+
+
+@given(st.lists(SCRAPS | st.binary(max_size=30), max_size=12).map(b"".join), PLACES)
+def test_any_bytes_give_the_same_requests_however_they_are_cut_and_no_more_is_kept_than_one_head(
+    data: bytes, places: list[int]
+) -> None:
+    engine, found = Http(), []
+    for piece in cut(data, places):
+        found += engine.feed(piece)
+        assert len(engine._rest) <= LIMIT
+    assert found == Http().feed(data)
+    assert not any(isinstance(one, Bad) for one in found[:-1])
 
 
 def test_a_reply_says_how_long_it_is() -> None:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.netstring import Netstrings, encode
 
@@ -16,22 +15,17 @@ near_misses = st.lists(
 streams = st.one_of(st.binary(max_size=120), near_misses)
 
 
-def chunked(data: bytes, cuts: list[int]) -> list[bytes]:
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:stop] for start, stop in pairwise(edges)]
-
-
-@given(payloads, st.lists(st.integers(0, 400)))
-def test_what_is_encoded_is_read_back_however_it_is_cut(sent: list[bytes], cuts: list[int]) -> None:
+@given(payloads, PLACES)
+def test_what_is_encoded_is_read_back_however_it_is_cut(sent: list[bytes], places: list[int]) -> None:
     strings = Netstrings(LIMIT)
-    read = [one for piece in chunked(b"".join(map(encode, sent)), cuts) for one in strings.feed(piece)]
+    read = [one for piece in cut(b"".join(map(encode, sent)), places) for one in strings.feed(piece)]
     assert read == sent
 
 
-@given(streams, st.lists(st.integers(0, 400)))
-def test_any_bytes_are_read_the_same_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
+@given(streams, PLACES)
+def test_any_bytes_are_read_the_same_however_they_are_cut(data: bytes, places: list[int]) -> None:
     pieces = Netstrings(LIMIT)
-    assert [one for piece in chunked(data, cuts) for one in pieces.feed(piece)] == Netstrings(LIMIT).feed(data)
+    assert [one for piece in cut(data, places) for one in pieces.feed(piece)] == Netstrings(LIMIT).feed(data)
 
 
 @given(streams)
@@ -43,10 +37,10 @@ def test_nothing_follows_a_bad_one(data: bytes) -> None:
         assert strings.feed(b"1:a,") == []
 
 
-@given(st.binary(max_size=300), st.lists(st.integers(0, 400)))
-def test_no_more_is_kept_than_one_string_and_its_header(data: bytes, cuts: list[int]) -> None:
+@given(st.binary(max_size=300), PLACES)
+def test_no_more_is_kept_than_one_string_and_its_header(data: bytes, places: list[int]) -> None:
     strings = Netstrings(LIMIT)
-    for piece in chunked(b"1:a,2:b" + data, cuts):
+    for piece in cut(b"1:a,2:b" + data, places):
         strings.feed(piece)
         assert len(strings._rest) <= LIMIT + len("40:")
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.policy import LINE, Action, Delegated, Policy, reply
 
@@ -19,22 +19,20 @@ scraps = st.sampled_from(
 streams = st.one_of(st.binary(max_size=120), st.lists(scraps, max_size=8).map(b"".join))
 
 
-@given(streams, st.lists(st.integers(0, 2000)))
-def test_any_bytes_give_the_same_requests_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+@given(streams, PLACES)
+def test_any_bytes_give_the_same_requests_however_they_are_cut(data: bytes, places: list[int]) -> None:
     pieces = Policy(LIMIT)
-    cut_up = [one for start, stop in pairwise(edges) for one in pieces.feed(data[start:stop])]
+    cut_up = [one for piece in cut(data, places) for one in pieces.feed(piece)]
     whole = Policy(LIMIT).feed(data)
     assert cut_up == whole
     assert not any(isinstance(one, Bad) for one in whole[:-1])
 
 
-@given(streams, st.lists(st.integers(0, 2000)))
-def test_no_more_is_kept_than_one_request(data: bytes, cuts: list[int]) -> None:
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+@given(streams, PLACES)
+def test_no_more_is_kept_than_one_request(data: bytes, places: list[int]) -> None:
     engine = Policy(LIMIT)
-    for start, stop in pairwise(edges):
-        engine.feed(data[start:stop])
+    for piece in cut(data, places):
+        engine.feed(piece)
         assert len(engine._rest) <= LIMIT + 1
 
 

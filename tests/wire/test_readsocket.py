@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.readsocket import LIMIT, ReadSocket
 
 
-@given(st.binary(max_size=LIMIT).filter(lambda line: b"\n" not in line), st.lists(st.integers(0, 300), max_size=5))
-def test_one_line_is_read_in_pieces_of_any_size(line: bytes, cuts: list[int]) -> None:
+@given(st.binary(max_size=LIMIT).filter(lambda line: b"\n" not in line), PLACES)
+def test_one_line_is_read_in_pieces_of_any_size(line: bytes, places: list[int]) -> None:
     engine, data = ReadSocket(), line + b"\nmore\n"
-    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    found = [key for start, end in pairwise(places) for key in engine.feed(data[start:end])]
+    found = [key for piece in cut(data, places) for key in engine.feed(piece)]
     assert found == [line.removesuffix(b"\r").decode("ascii", "surrogateescape")]
 
 

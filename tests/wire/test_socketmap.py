@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.netstring import Netstrings, encode
 from poprelay.wire.socketmap import NOT_FOUND, Query, Socketmap, found, permanent, sendable, temporary
@@ -15,11 +14,10 @@ requests = st.lists(keys.map(lambda key: encode(f"relay {key}".encode())), max_s
 streams = st.one_of(st.binary(max_size=100), st.tuples(requests, st.binary(max_size=20)).map(b"".join))
 
 
-@given(streams, st.lists(st.integers(0, 400)))
-def test_any_bytes_give_the_same_requests_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+@given(streams, PLACES)
+def test_any_bytes_give_the_same_requests_however_they_are_cut(data: bytes, places: list[int]) -> None:
     pieces = Socketmap()
-    cut_up = [one for start, stop in pairwise(edges) for one in pieces.feed(data[start:stop])]
+    cut_up = [one for piece in cut(data, places) for one in pieces.feed(piece)]
     whole = Socketmap().feed(data)
     assert cut_up == whole
     assert not any(isinstance(one, Bad) for one in whole[:-1])

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cutting import PLACES, cut
 from poprelay.wire import Bad
 from poprelay.wire.tcptable import LIMIT, TcpTable, reply
 
@@ -14,11 +14,10 @@ ASKED = b"get 192.0.2.7\nget 2001%3Adb8::7\nget two%20words\nget unknown\n"
 KEYS = ["192.0.2.7", "2001:db8::7", "two words", "unknown"]
 
 
-@given(st.lists(st.integers(0, len(ASKED)), max_size=6))
-def test_requests_are_read_in_pieces_of_any_size(cuts: list[int]) -> None:
+@given(PLACES)
+def test_requests_are_read_in_pieces_of_any_size(places: list[int]) -> None:
     engine = TcpTable()
-    places = [0, *sorted(cuts), len(ASKED)]
-    assert [key for start, end in pairwise(places) for key in engine.feed(ASKED[start:end])] == KEYS
+    assert [key for piece in cut(ASKED, places) for key in engine.feed(piece)] == KEYS
 
 
 @pytest.mark.parametrize("line", [b"put a b", b"get", b"GET x", b"", b"get %4", b"get %zz"])

@@ -41,7 +41,7 @@ QUICK = (100, 10_000)
 FLAT = 3.0
 """How much more a grant may cost at the largest size than at the smallest, where a map is changed in place."""
 SECONDS = 4.0
-"""For all sizes of a kind; but each is measured five times at least."""
+"""For all sizes of a kind; but each is measured three times at least."""
 
 
 class Changing(Protocol):
@@ -169,7 +169,7 @@ def in_turns(works: Mapping[int, Callable[[int], object]]) -> dict[int, float]:
     spans: dict[int, list[float]] = {size: [] for size in works}
     ends = time.monotonic() + SECONDS
     turn = 0
-    while turn < 5 or (turn < 300 and time.monotonic() < ends):
+    while turn < 3 or (turn < 300 and time.monotonic() < ends):
         for size, work in works.items():
             spans[size].append(timed(lambda: work(turn)))  # noqa: B023 - called at once
         turn += 1

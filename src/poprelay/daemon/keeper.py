@@ -253,9 +253,11 @@ class Keeper:
             self._tell_of(self._untold.popleft(), say)
 
     def _tell_of(self, change: Change, say: FilteringBoundLogger) -> None:
-        reason = change.reason if isinstance(change, Closed | Refused) else ""
-        self.reasons[type(change).__name__.lower(), reason] += 1
+        self.reasons[type(change).__name__.lower(), getattr(change, "reason", "")] += 1
         match change:
+            case Renewed(grant=grant):
+                self.counts["renewed"] += 1
+                say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
             case Opened(grant=grant):
                 self.counts["opened"] += 1
                 say.info(
@@ -266,9 +268,6 @@ class Keeper:
                     until=grant.until,
                     agent=grant.agent,
                 )
-            case Renewed(grant=grant):
-                self.counts["renewed"] += 1
-                say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
             case Closed(grant=grant, reason=reason):
                 self.counts["closed"] += 1
                 say.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", bound=msgspec.Struct)
 
-BREATH = 500
+BREATH = 100
 """Rows made before others get a turn."""
 PATIENCE = 5.0
 """Seconds to wait for the store, and for the maps, before saying that they are not done yet."""

@@ -78,8 +78,11 @@ class State:
         for key, row in rows.items():
             refusals.pop(key, None)
             refusals[key] = row
-        while refusals:
-            key = next(iter(refusals))
-            if len(refusals) <= REMEMBERED and refusals[key].last_at + self.terms.period > now:
-                return
+        surplus = len(refusals) - REMEMBERED
+        gone: list[RefusalKey] = []
+        for key, row in refusals.items():  # one pass: to look for the first again after each would be quadratic
+            if len(gone) >= surplus and row.last_at + self.terms.period > now:
+                break
+            gone.append(key)
+        for key in gone:
             del refusals[key]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from ledger.desk import EVERYTHING_GLOBAL, HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, said
 from poprelay.ledger import ahead
+from poprelay.ledger.book import Book
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger, Terms
-from poprelay.ledger.record import Snapshot
+from poprelay.ledger.record import Cell, Key, Snapshot
 from poprelay.ledger.terms import SLACK
-from poprelay.model import Absent, Grant
+from poprelay.model import Absent, Address, Grant
 
 
 def test_a_login_opens_its_address_for_one_period() -> None:
@@ -305,3 +308,24 @@ def test_an_empty_ledger_has_nobody_and_no_next_end() -> None:
     ledger.load(Snapshot(), START)
     assert ledger.find(HOME, START) == Absent()
     assert ledger.next_end() is None
+
+
+def test_ends_that_come_together_are_closed_in_slices_none_of_which_looks_at_those_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, number, step = Desk(), 4000, 50
+    desk.take(*(login(f"user{n}", Address(f"9.9.{n // 250}.{n % 250}"), at=desk.now) for n in range(number)))
+    desk.now += PERIOD
+    looks = 0
+
+    def get(book: Book, key: Key, get: Callable[[Book, Key], Cell | None] = Book.get) -> Cell | None:
+        nonlocal looks
+        looks += 1
+        return get(book, key)
+
+    monkeypatch.setattr(Book, "get", get)
+    closed = 0
+    while desk.ledger.next_end() is not None:
+        closed += len(desk.do(lambda draft: draft.expire(step)))
+    assert closed == number
+    assert looks < 12 * number

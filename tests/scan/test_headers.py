@@ -154,6 +154,12 @@ def test_no_json_makes_it_fail(line: str) -> None:
     split(line.encode("ascii"))
 
 
+@pytest.mark.parametrize("microseconds", ["-1", "-99999999999999999999999", "253402300800000000", "9" * 400])
+def test_an_entry_of_a_time_that_no_clock_shows_is_none(microseconds: str) -> None:
+    entry = {"MESSAGE": "x", "SYSLOG_IDENTIFIER": "imapd", "__REALTIME_TIMESTAMP": microseconds}
+    assert split(json.dumps(entry).encode()) is None
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +35,20 @@ FIELDS = {
     "N_DROPPED": st.sampled_from(["3", "\u00b2"]) | TEXT | ODD,
     "MESSAGE": st.sampled_from(["login ann 9.9.9.9", "login a\ud800 9.9.9.9", [108, 300], [0]]) | TEXT | ODD,
 }
-ENTRIES = st.fixed_dictionaries({}, optional=FIELDS).map(lambda fields: json.dumps(fields).encode() + b"\n")
+GOOD = {
+    "__CURSOR": "s=a;i=3",
+    "__REALTIME_TIMESTAMP": "1800000000000000",
+    "SYSLOG_IDENTIFIER": "popd",
+    "_TRANSPORT": "syslog",
+    "_UID": "0",
+    "_COMM": "popd",
+    "MESSAGE": 'login "ann" 9.9.9.9',
+}
+ENTRIES = st.builds(
+    lambda base, fields: json.dumps({**base, **fields}).encode() + b"\n",
+    st.sampled_from([{}, GOOD]),
+    st.fixed_dictionaries({}, optional=FIELDS) | st.dictionaries(st.sampled_from([*FIELDS, "X"]), ODD, max_size=1),
+)
 PRINTED = st.lists(ENTRIES | st.binary(max_size=20), max_size=5).map(b"".join)
 
 
@@ -55,3 +69,18 @@ def test_whatever_is_printed_is_read_the_same_in_pieces_and_who_may_not_speak_lo
     assert all(remark.isprintable() for remark in left.remarks())
     assert read([data], frozenset())[0] == []
     JournalReader(Scanner([Popd()], source="journal"), Speakers(), Tags(), left).resume(position)
+
+
+@pytest.mark.parametrize("beside", [b"1e999", b"9" * 5000, b'"\\ud800"', b'"\xff"', b"[" * 5000 + b"]" * 5000])
+def test_an_entry_that_cannot_be_read_as_a_whole_is_counted_and_passed_over(beside: bytes) -> None:
+    odd = json.dumps(GOOD).encode()[:-1] + b',"X":' + beside + b"}\n"
+    good = json.dumps({**GOOD, "__CURSOR": "s=a;i=4"}).encode() + b"\n"
+    events, _, left = read([odd + good], frozenset({0}))
+    assert [event.address for event in events] == ["9.9.9.9"]
+    assert left.unreadable == 1
+
+
+@pytest.mark.parametrize("field", ["_UID", "N_DROPPED"])
+def test_a_number_of_thousands_of_digits_harms_nothing(field: str) -> None:
+    entry = {**GOOD, field: "9" * 5000, "_TRANSPORT": "driver" if field == "N_DROPPED" else "syslog"}
+    assert read([json.dumps(entry).encode() + b"\n"], frozenset({0}))[0] == []

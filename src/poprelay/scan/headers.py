@@ -124,6 +124,10 @@ def _said(field: bytes) -> bytes:
     return b"" if field == b"-" else field
 
 
+_END_OF_TIME: Final = 253_402_300_800
+"""The instant at which the year 10000 begins, which no calendar here can show."""
+
+
 class _Entry(msgspec.Struct, rename="upper"):
     """A journal entry's fields, as `journalctl -o json` writes them (systemd.journal-fields(7))."""
 
@@ -150,6 +154,6 @@ def _journal(line: bytes) -> Header | None:
         OverflowError,
     ):  # not JSON or not of this form; no byte; no time
         return None
-    if b"\n" in message:
+    if b"\n" in message or not 0 <= at < _END_OF_TIME:
         return None
     return Header(at, entry.hostname.encode(), entry.syslog_identifier.encode(), entry.pid.encode(), message)

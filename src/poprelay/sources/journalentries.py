@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from poprelay.agents.base import Agent
+from poprelay.escape import show
 from poprelay.model import Instant
 from poprelay.sources import Batch
 from poprelay.sources.journaltrust import Entry, Speakers
@@ -106,14 +107,14 @@ class Left:
 
     def suppress(self, entry: Entry) -> None:
         """journald says that it has dropped messages."""
-        count = int(entry.dropped) if isinstance(entry.dropped, str) and entry.dropped.isdecimal() else 1
+        count = int(entry.dropped[:18]) if isinstance(entry.dropped, str) and entry.dropped.isdecimal() else 1
         self.suppressed += count
         log.warning("journald dropped messages", count=count, said=_said(entry))
 
     def remarks(self) -> list[str]:
         """What the operator should know, in sentences."""
         found = [
-            f"left out, since their writer may not speak: {count} entries of {tag!r} by user id {uid}, command "
+            f"left out, since their writer may not speak: {count} entries of {tag!r} by user id {show(uid)}, command "
             f"{command!r}, unit {unit!r}; if that is the server, name it in uids or units"
             for (tag, uid, command, unit), count in self._writers.items()
         ]
@@ -176,23 +177,26 @@ class JournalReader:
             if not line:  # one that was cut, or the end
                 continue
             try:
-                entry = _ENTRY.decode(line)
-            except (msgspec.DecodeError, RecursionError):
-                self._left.unreadable += 1
-                continue
-            if self._but_boot and boot_of(entry.cursor) == self._but_boot:
-                continue
-            if self.cursor and same_entry(entry.cursor, self.cursor):
-                continue
-            self.cursor = entry.cursor
-            if entry.transport == "driver":
-                self._left.suppress(entry)
-            elif self._concerns(entry):
-                if isinstance(entry.identifier, str) and self._speakers.may(entry):
+                if self._is_wanted(_ENTRY.decode(line)):
                     kept += (_plain(line), b"\n")
-                else:
-                    self._left.refuse(entry)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self._left.unreadable += 1
         return kept
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        """Whether the scanner shall see it; the cursor is at it then, wanted or not."""
+        if self._but_boot and boot_of(entry.cursor) == self._but_boot:
+            return False
+        if self.cursor and same_entry(entry.cursor, self.cursor):
+            return False
+        self.cursor = entry.cursor
+        if entry.transport == "driver":
+            self._left.suppress(entry)
+        elif self._concerns(entry):
+            if isinstance(entry.identifier, str) and self._speakers.may(entry):
+                return True
+            self._left.refuse(entry)
+        return False
 
     def _concerns(self, entry: Entry) -> bool:
         """Whether it is of one of the programs, or pretends to be."""

@@ -26,6 +26,9 @@ TRANSPORTS: Final = frozenset({"syslog", "journal"})
 """How an entry may have come: by syslog(3) or sd_journal_print(3), where one message is one entry. What a service
 prints (`stdout`) is cut at each newline, so that a newline in a user name would make an entry of its own."""
 
+_DIGITS: Final = 10
+"""Of a user id, which has 32 bits."""
+
 TOOLS: Final = frozenset({"logger"})
 """Commands that write what others tell them; no server is called so."""
 
@@ -112,7 +115,7 @@ def _is_of(unit: object, wanted: tuple[str, ...]) -> bool:
 
 
 def _is_number(field: object) -> bool:
-    return isinstance(field, str) and field.isascii() and field.isdecimal()
+    return isinstance(field, str) and len(field) <= _DIGITS and field.isascii() and field.isdecimal()
 
 
 def _number(name: str) -> int:

@@ -80,6 +80,13 @@ def test_an_entry_that_cannot_be_read_as_a_whole_is_counted_and_passed_over(besi
     assert left.unreadable == 1
 
 
+@pytest.mark.parametrize("field", ["_UID", "_COMM", "_TRANSPORT", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT"])
+def test_a_field_that_comes_several_times_proves_nothing(field: str) -> None:
+    entry = {**GOOD, field: ["popd", "0", "syslog"]}
+    events = read([json.dumps(entry).encode() + b"\n"], frozenset({0}))[0]
+    assert len(events) == (field == "_SYSTEMD_UNIT")
+
+
 @pytest.mark.parametrize("field", ["_UID", "N_DROPPED"])
 def test_a_number_of_thousands_of_digits_harms_nothing(field: str) -> None:
     entry = {**GOOD, field: "9" * 5000, "_TRANSPORT": "driver" if field == "N_DROPPED" else "syslog"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from poprelay.config.section import Section
 
 ROOT: Final = 0
-TRANSPORTS: Final = frozenset({"syslog", "journal"})
+TRANSPORTS: Final = ("syslog", "journal")
 """How an entry may have come: by syslog(3) or sd_journal_print(3), where one message is one entry. What a service
 prints (`stdout`) is cut at each newline, so that a newline in a user name would make an entry of its own."""
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poprelay.config.legacy import DEFAULTS, Legacy, read_legacy
+from poprelay.config.legacy import DEFAULTS, KNOWN, Legacy, read_legacy
 from poprelay.config.legacycommand import Command, read_command
 from poprelay.config.legacytoml import to_toml
 from poprelay.errors import ConfigError
@@ -293,10 +293,26 @@ VALUES = st.text(max_size=12) | st.sampled_from(
 )  # fmt: skip
 NAMES, GAPS = st.sampled_from([*DEFAULTS, "x", ""]), st.sampled_from([" = ", "=", "\t"])
 ENDS = st.sampled_from(["", ";", ",", " # c", "\r"])
-LINES = st.text(max_size=20) | st.builds("{}{}{}{}".format, NAMES, GAPS, VALUES, ENDS)
+ODD = st.text(max_size=20) | st.builds("{}{}{}{}".format, NAMES, GAPS, VALUES, ENDS)
+USUAL = {
+    "mailLogFile": ["/var/log/mail.log", "'/var/log/caf\u00e9'", '"/x y"'],
+    "mailProgramName": ["exim", "'sendmail'"],
+    "mailProgramRestart": ["1", "'1'"],
+    "mailProgramRestartCommand": ["/etc/init.d/%m restart", "kill -HUP `cat /x`", "'a \"b c\" \\'d\\''"],
+    "mailRelayIsDatabase": ["1", '"1"'],
+    "mailRelayDatabaseCommand": ["makemap hash %r < %r", "postmap %r", "a | b"],
+    "mailRelayDatabaseType": ["btree"],
+    "mailRelayDirectory": ["/srv/spool/", "//srv"],
+    "mailRelayFileFormat": ["%i RELAY", "'%i;'", "Connect:%i\tOK", "%i %m\u2028"],
+    "mailLogRegExp": [r"popd: (\w+) ([\d.]+)", *KNOWN],
+}
+USUALLY = st.sampled_from([*USUAL]).flatmap(
+    lambda name: st.builds("{}{}{}{}".format, st.just(name), st.just(" = "), st.sampled_from(USUAL[name]), ENDS)
+)
+OPTIONS = st.just({}) | st.dictionaries(st.sampled_from([*DEFAULTS]), VALUES, max_size=2)
 
 
-@given(st.lists(LINES, max_size=6), st.dictionaries(st.sampled_from([*DEFAULTS]), VALUES, max_size=2))
+@given(st.lists(USUALLY, max_size=6) | st.lists(USUALLY | ODD, max_size=6), OPTIONS)
 def test_any_text_is_read_or_refused_and_its_toml_says_what_was_read(lines: list[str], options: dict[str, str]) -> None:
     try:
         found = read_legacy(LEAST + "\n".join(lines), "old.conf", options)

@@ -214,8 +214,33 @@ PARTS = st.sampled_from(
      "]", "(", ")", "(?:", "|", "^", "$", "*", "+", "?", "{2}", "++", "(?i)", r"\b", r"\Q", r"\1", r"\z", r"\x41",
      "(?<n>a)", "(?=a)", "\\"]
 )  # fmt: skip
-SOME = st.lists(PARTS, max_size=2).map("".join)
-EXPRESSIONS = SOME | st.builds("{}{}{}{}{}".format, SOME, st.just(r"(\w+)"), SOME, st.just(r"([\d.]+)"), SOME)
+WHOLE = [
+    ".+",
+    ".*?",
+    " ",
+    " .*",
+    "ann",
+    "from ",
+    "=",
+    r"\s*",
+    "[^ ]+",
+    "(?:a|A)",
+    "(?:from )?",
+    "",
+    "",
+    "$",
+    r"\b",
+    "|",
+]
+USUAL = st.tuples(
+    st.sampled_from(["", "", "^", "(?i)", ".*"]),
+    st.sampled_from(WHOLE),
+    st.sampled_from([r"(\w+)", "([^ ]+)", "(.*?)", "(a|ann)"]),
+    st.sampled_from(WHOLE),
+    st.sampled_from([r"([\d.]+)", r"(\d\.\d)", "(.+)"]),
+    st.sampled_from(WHOLE),
+).map("".join)
+EXPRESSIONS = USUAL | st.lists(PARTS, max_size=8).map("".join)
 MESSAGES = st.lists(st.sampled_from(["ann", "from ", "9.9", "=", " ", "A", "a"]), max_size=4).map("".join)
 
 

@@ -309,7 +309,9 @@ USUAL = {
 USUALLY = st.sampled_from([*USUAL]).flatmap(
     lambda name: st.builds("{}{}{}{}".format, st.just(name), st.just(" = "), st.sampled_from(USUAL[name]), ENDS)
 )
-OPTIONS = st.just({}) | st.dictionaries(st.sampled_from([*DEFAULTS]), VALUES, max_size=2)
+OPTIONS: st.SearchStrategy[dict[str, str]] = st.just({}) | st.dictionaries(
+    st.sampled_from([*DEFAULTS]), VALUES, max_size=2
+)
 
 
 @given(st.lists(USUALLY, max_size=6) | st.lists(USUALLY | ODD, max_size=6), OPTIONS)

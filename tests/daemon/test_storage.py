@@ -1,44 +1,56 @@
-"""The ledger's file is opened by one at a time, and a command that holds it briefly keeps no daemon from starting."""
+"""What the daemon opens at its start."""
 
 from __future__ import annotations
 
-import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from poprelay.clock import Clock
-from poprelay.config.load import Document
-from poprelay.config.settings import Settings, read_settings
+from poprelay.daemon.configure import read_config
 from poprelay.daemon.storage import Storage
-from poprelay.errors import AlreadyRunning, StoreDamaged
-from poprelay.ledger.lock import acquire
-from poprelay.ledger.sqlite import SqliteStore
+
+CONFIG = """
+[relay]
+period = "30m"
+max_session = "1h"
+[[sources]]
+kind = "file"
+path = "{place}/mail.log"
+agents = ["dovecot"]
+[ledger]
+path = "{place}/ledger.db"
+"""
+HOUR = 3600.0
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    text = f'[relay]\nperiod = "30m"\n[ledger]\npath = "{tmp_path}/ledger.db"\n'
-    return read_settings(Document(text, "poprelay.toml").root)
+class At(Clock):
+    """A clock that stands."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
 
 
-async def test_who_finds_the_ledger_held_waits_a_little(settings: Settings) -> None:
-    lock = acquire(settings.ledger.path)
-    threading.Timer(0.2, lock.release).start()
-    storage = Storage(settings, Clock(), patience=30.0)
-    await storage.close()
+@pytest.mark.parametrize("ahead", [0.0, 40 * 24 * HOUR], ids=["by a right clock", "by a clock that was ahead"])
+async def test_a_ledger_that_was_lost_is_remembered_for_as_long_as_a_login_from_before_could_count(
+    tmp_path: Path, ahead: float
+) -> None:
+    config = tmp_path / "poprelay.toml"
+    config.write_text(CONFIG.format(place=tmp_path))
+    (tmp_path / "ledger.db").write_bytes(b"no ledger")
+    now = float(int(time.time()))  # the second in which it was lost is kept
 
+    async def lost_until(at: float) -> float | None:
+        storage = Storage(read_config(config).settings, At(at))
+        try:
+            return storage.lost_until
+        finally:
+            await storage.close()
 
-async def test_who_finds_it_held_for_longer_is_refused(settings: Settings) -> None:
-    with acquire(settings.ledger.path), pytest.raises(AlreadyRunning):
-        Storage(settings, Clock(), patience=0.1)
-
-
-async def test_a_ledger_that_cannot_be_loaded_is_let_go(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(*_: object) -> None:
-        raise StoreDamaged("a row is damaged")
-
-    monkeypatch.setattr(SqliteStore, "load", damaged)
-    with pytest.raises(StoreDamaged):
-        Storage(settings, Clock())
-    acquire(settings.ledger.path).release()
+    assert await lost_until(now + ahead) == now + ahead + HOUR
+    assert await lost_until(now) == now + HOUR
+    assert await lost_until(now + ahead + 2 * HOUR) is None

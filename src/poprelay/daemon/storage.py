@@ -49,11 +49,12 @@ class Storage:
         except BaseException:
             self._lock.release()
             raise
+        lost_at = self._store.lost_at
+        self._lost_at = -math.inf if lost_at is None else min(lost_at, now)
+        """When a ledger was lost; the clock may have been ahead then."""
         self.writer = Writer(self._store)
         self.positions = dict(snapshot.positions)
-        self.is_new = self._store.lost_at is None and not (
-            snapshot.positions or snapshot.grants or snapshot.revocations
-        )
+        self.is_new = lost_at is None and not (snapshot.positions or snapshot.grants or snapshot.revocations)
         """Whether nothing was ever kept here: what an older daemon left may be taken over."""
         self.ledger = Ledger(terms_of(settings), rules_of(settings))
         self.ledger.load(snapshot, now)
@@ -68,7 +69,7 @@ class Storage:
     @property
     def lost_until(self) -> Instant | None:
         """Until when that is so; None if it is not."""
-        until = -math.inf if self._store.lost_at is None else self._store.lost_at + kept(self.ledger.terms)
+        until = self._lost_at + kept(self.ledger.terms)
         return until if until > self._clock.now() else None
 
     @property

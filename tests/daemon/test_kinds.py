@@ -10,11 +10,11 @@ from poprelay.daemon.kinds import BUILTIN, Role, find_kind
 from poprelay.errors import UnknownKind
 
 
-class Cdb:
+class Dbm:
     """A map that somebody else wrote."""
 
     @classmethod
-    def from_section(cls, section: Section) -> Cdb:
+    def from_section(cls, section: Section) -> Dbm:
         return cls()
 
 
@@ -46,13 +46,13 @@ def test_every_built_in_kind_can_be_imported_and_made_by_the_config(role: Role, 
 
 
 def test_another_package_gives_a_kind(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", f"{__name__}:Cdb")
-    assert find_kind("map", "cdb").__name__ == "Cdb"
+    give(installed, "dbm", f"{__name__}:Dbm")
+    assert find_kind("map", "dbm").__name__ == "Dbm"
 
 
 def test_a_kind_is_one_of_its_role_only(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", f"{__name__}:Cdb")
-    assert "no service of kind 'cdb'" in str(refusal("service", "cdb"))
+    give(installed, "dbm", f"{__name__}:Dbm")
+    assert "no service of kind 'dbm'" in str(refusal("service", "dbm"))
     assert "no map of kind 'file'" in str(refusal("map", "file"))
 
 
@@ -76,21 +76,21 @@ def test_a_kind_that_a_package_gives_a_second_time_is_refused(installed: list[En
 
 
 def test_two_packages_that_give_one_kind_are_refused(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", "theirs:Map")
-    give(installed, "cdb", "others:Map")
-    assert "in theirs:Map, others:Map" in str(refusal("map", "cdb"))
+    give(installed, "dbm", "theirs:Map")
+    give(installed, "dbm", "others:Map")
+    assert "in theirs:Map, others:Map" in str(refusal("map", "dbm"))
 
 
 def test_a_kind_that_lacks_an_extra_says_what_it_could_not_import(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", "a_module_that_is_not_there:Map")
-    error = refusal("map", "cdb")
+    give(installed, "dbm", "a_module_that_is_not_there:Map")
+    error = refusal("map", "dbm")
     assert "cannot be imported: No module named 'a_module_that_is_not_there'" in error.message
     assert error.remedy == "install what a_module_that_is_not_there:Map needs, its extras included"
 
 
 def test_a_kind_whose_class_is_gone_says_so(installed: list[EntryPoint]) -> None:
-    give(installed, "cdb", f"{__name__}:Gone")
-    assert "cannot be imported" in refusal("map", "cdb").message
+    give(installed, "dbm", f"{__name__}:Gone")
+    assert "cannot be imported" in refusal("map", "dbm").message
 
 
 def test_what_the_config_cannot_make_is_no_kind(installed: list[EntryPoint]) -> None:

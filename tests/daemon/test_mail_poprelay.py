@@ -401,7 +401,7 @@ def test_cleanup_from_cron_removes_what_has_expired_and_adds_nothing(made: list[
     one = old(
         made,
         place,
-        period=2,
+        period=5,
         more=f"mailRelayIsDatabase = 1\nmailRelayDatabaseCommand = /usr/bin/tee {place}/db < %r\n",
     )
     cleanup = [Path(sys.executable).with_name("poprelay_cleanup"), one.config]
@@ -411,7 +411,7 @@ def test_cleanup_from_cron_removes_what_has_expired_and_adds_nothing(made: list[
     assert one.access.read_text() == (place / "db").read_text() == "mine\n" + MARK + "9.9.9.9 RELAY\n"
     subprocess.run(cleanup, check=True)
     assert one.access.read_text() == "mine\n" + MARK + "9.9.9.9 RELAY\n", "it adds nothing"
-    time.sleep(2.1)
+    time.sleep(5.1)
     done = subprocess.run(cleanup, check=True, capture_output=True)
     assert (done.stdout, done.stderr) == (b"", b"")
     assert one.access.read_text() == (place / "db").read_text() == "mine\n" + MARK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,10 @@ def test_a_reload_moves_and_ends_it(house: House, port: int) -> None:
 
 
 def test_a_place_that_is_taken_is_a_problem_and_no_end(house: House) -> None:
-    (port,) = free_ports(1)
-    both = f'[[services]]\nkind = "socketmap"\nlisten = "inet:127.0.0.1:{port}"\n'
-    house.poprelay.configure(house.settings(both, f'[metrics]\nlisten = "inet:127.0.0.1:{port}"\n'))
-    house.poprelay.start()
-    until(lambda: any("cannot listen" in problem for problem in house.status()["problems"]))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        house.poprelay.configure(house.settings(f'[metrics]\nlisten = "inet:127.0.0.1:{taken.getsockname()[1]}"\n'))
+        house.poprelay.start()
+        until(lambda: any("cannot listen" in problem for problem in house.status()["problems"]))
 
 
 def test_every_metric_is_in_the_docs_and_none_else() -> None:

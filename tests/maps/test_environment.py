@@ -127,7 +127,7 @@ def test_a_truncated_file_is_told_and_does_not_kill_us(
     path: Path, relay: LmdbMap, entry: Make, addresses: Callable[[int], list[str]]
 ) -> None:
     relay.change([entry(address) for address in addresses(2000)], [])
-    os.truncate(path, path.stat().st_size // 2)
+    os.truncate(path, 8 * 4096)  # within what is used, before what is kept in reserve
     with pytest.raises(MapError, match="truncated"):
         relay.change([entry("192.0.2.7")], [])
     with pytest.raises(MapError, match="damaged"):

@@ -29,10 +29,10 @@ class At(Clock):
     """A clock that stands."""
 
     def __init__(self, now: float) -> None:
-        self._now = now
+        self.time = now
 
     def now(self) -> float:
-        return self._now
+        return self.time
 
 
 @pytest.mark.parametrize("ahead", [0.0, 40 * 24 * HOUR], ids=["by a right clock", "by a clock that was ahead"])
@@ -54,3 +54,16 @@ async def test_a_ledger_that_was_lost_is_remembered_for_as_long_as_a_login_from_
     assert await lost_until(now + ahead) == now + ahead + HOUR
     assert await lost_until(now) == now + HOUR
     assert await lost_until(now + ahead + 2 * HOUR) is None
+
+
+async def test_a_clock_that_is_set_back_later_prolongs_that_no_more_than_one_that_was_ahead(tmp_path: Path) -> None:
+    config = tmp_path / "poprelay.toml"
+    config.write_text(CONFIG.format(place=tmp_path))
+    (tmp_path / "ledger.db").write_bytes(b"no ledger")
+    clock = At(float(int(time.time())))
+    storage = Storage(read_config(config).settings, clock)
+    clock.time -= 3 * HOUR
+    assert storage.lost_until == clock.time + HOUR
+    clock.time += HOUR
+    assert storage.lost_until is None
+    await storage.close()

@@ -50,8 +50,8 @@ class Storage:
             self._lock.release()
             raise
         lost_at = self._store.lost_at
-        self._lost_at = -math.inf if lost_at is None else min(lost_at, now)
-        """When a ledger was lost; the clock may have been ahead then."""
+        self._lost_at = -math.inf if lost_at is None else lost_at
+        """When a ledger was lost."""
         self.writer = Writer(self._store)
         self.positions = dict(snapshot.positions)
         self.is_new = lost_at is None and not (snapshot.positions or snapshot.grants or snapshot.revocations)
@@ -68,9 +68,11 @@ class Storage:
 
     @property
     def lost_until(self) -> Instant | None:
-        """Until when that is so; None if it is not."""
+        """Until when that is so; None if it is not. If the clock was ahead then, it lasts from when that is seen."""
+        now = self._clock.now()
+        self._lost_at = min(self._lost_at, now)
         until = self._lost_at + kept(self.ledger.terms)
-        return until if until > self._clock.now() else None
+        return until if until > now else None
 
     @property
     def last_beat(self) -> Instant:

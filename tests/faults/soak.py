@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,7 @@ LONG: Final[tuple[Fault, ...]] = (a_million_addresses, a_hundred_thousand_users)
 
 def main(seed: int) -> int:
     """Run until the time is over, or something is wrong; returns the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then, too, nothing is left behind
     chance = random.Random(seed)
     began = time.monotonic()
     done: Counter[str] = Counter()

@@ -63,7 +63,7 @@ async def test_a_grant_that_opens_while_it_sleeps_is_closed_at_its_very_end(
     await allow(keeper, "9.9.9.9", span=0.05)
     ended = keeper.ledger.next_end()
     assert ended is not None
-    await eventually(lambda: keeper.counts["closed"])
+    await eventually(lambda: keeper.changes["closed", "expired"])
     assert 0 <= keeper.clock.now() - ended < 0.3, "long before the next look"
 
 
@@ -74,7 +74,7 @@ async def test_many_grants_that_end_at_once_are_closed_in_parts(
     await allow(keeper, *(f"9.9.9.{number}" for number in range(35)))
     clock.at += 60
     await tick()
-    await eventually(lambda: keeper.counts["closed"] == 35)
+    await eventually(lambda: keeper.changes["closed", "expired"] == 35)
     assert await keeper.durable()
     assert [len(record.gone) for record in store.records[1:]] == [10, 10, 10, 5]
 

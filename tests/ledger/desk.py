@@ -206,7 +206,7 @@ class Desk:
 
     def ends(self, user: str = "ann", address: Address = HOME) -> float:
         """In how many seconds that grant ends."""
-        return self.ledger.ends(self.grant(user, address)) - self.now
+        return self.ledger.outlook(self.grant(user, address))[0] - self.now
 
     def prove(self) -> None:
         """Let the source show one logout that is joined to its login."""

@@ -109,7 +109,7 @@ def test_what_expires_while_its_renewal_is_committed_goes_and_comes_back(desk: D
     assert desk.allowed()
     assert in_step(desk)
     assert said(desk.rows.history) == ["opened ann"]
-    assert desk.ledger.open_sessions(desk.grant().key) == 1
+    assert desk.ledger.outlook(desk.grant())[1] == 1
 
 
 def test_the_row_of_a_renewal_outlives_an_expiry_that_is_committed_after_it(desk: Desk) -> None:

@@ -322,7 +322,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for address in ADDRESSES:
             outcome = self.desk.ledger.find(address, self.now)
             if isinstance(outcome, Allowed):
-                found.update((key(grant), self.desk.ledger.ends(grant)) for grant in outcome.grants)
+                found.update((key(grant), self.desk.ledger.outlook(grant)[0]) for grant in outcome.grants)
         model = self.model
         live = {name: model.ends(held) for name, held in model.grants.items() if model.live(held, self.now)}
         assert found == live
@@ -332,7 +332,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def knows_when_to_wake(self) -> None:
-        ends = [self.desk.ledger.ends(grant) for grant in self.desk.ledger.grants(self.now)]
+        ends = [self.desk.ledger.outlook(grant)[0] for grant in self.desk.ledger.grants(self.now)]
         if ends:
             end = self.desk.ledger.next_end()
             assert end is not None

@@ -84,7 +84,7 @@ def test_the_proof_is_for_one_source_agent_host_and_service(proven: Desk, other:
 def test_a_logout_joins_only_a_login_of_the_same_source_agent_host_and_service(proven: Desk, other: str) -> None:
     proven.login(session="s")
     assert proven.take(logout("s", at=proven.now, **only(other))) == []
-    assert proven.ledger.open_sessions(proven.grant().key) == 1
+    assert proven.ledger.outlook(proven.grant())[1] == 1
 
 
 def test_a_logout_that_names_another_user_or_address_ends_nothing(proven: Desk) -> None:
@@ -156,7 +156,7 @@ def test_revoking_forgets_sessions(proven: Desk) -> None:
     proven.revoke(HOME)
     proven.now += MINUTE
     proven.login()
-    assert proven.ledger.open_sessions(proven.grant().key) == 0
+    assert proven.ledger.outlook(proven.grant())[1] == 0
     assert proven.logout("s") == []
     assert proven.rows.sessions == {}
 
@@ -252,7 +252,7 @@ def test_a_key_used_again_closes_the_grant_of_its_first_login_if_that_ended_unse
 def test_a_key_that_the_same_user_uses_again_is_one_session(proven: Desk) -> None:
     proven.login(session="42")
     proven.login(session="42")
-    assert proven.ledger.open_sessions(proven.grant().key) == 1
+    assert proven.ledger.outlook(proven.grant())[1] == 1
 
 
 def test_a_grant_remembers_a_bounded_number_of_sessions_and_forgets_the_oldest(proven: Desk) -> None:
@@ -276,7 +276,7 @@ def test_sessions_that_prove_nothing_do_not_push_out_those_that_hold(proven: Des
     unproven: list[Event] = [login(at=proven.now, session=str(number), source="other.log") for number in range(9)]
     proven.take(*unproven)
     assert proven.ends() == 24 * HOUR
-    assert proven.ledger.open_sessions(proven.grant().key) == 1 + UNPROVEN_SESSIONS
+    assert proven.ledger.outlook(proven.grant())[1] == 1 + UNPROVEN_SESSIONS
 
 
 def test_a_login_without_a_session_holds_nothing(proven: Desk) -> None:

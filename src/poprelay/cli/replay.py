@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -59,7 +60,7 @@ def command(
     config = with_networks(_config(config_path, into=into), allow_networks)
     events = _events(files, config, year, zone)
     if into:
-        for row in replay_into(config, [event for group in events for event in group]):
+        for row in replay_into(config, chain.from_iterable(events)):
             _print(row, as_json=as_json)
         return
     replay = Replay(config)

@@ -56,9 +56,12 @@ class Keeper:
         self.positions: dict[str, bytes] = {}
         """Where reading stands, for each source."""
         self.listeners: set[Listener] = set()
-        self.counts = dict.fromkeys(("opened", "renewed", "closed", "refused", "stale", "skewed"), 0)
-        self.reasons: Counter[tuple[str, str]] = Counter()
-        """Changes by kind and reason."""
+        self.changes: Counter[tuple[str, str]] = Counter()
+        """How many there were, by kind and reason."""
+        self.stale = 0
+        """Logins that were too old to open anything."""
+        self.skewed = 0
+        """Logins whose stamp lay after the moment of reading."""
         self.commits = Timings()
         self.store_error = ""
         self.damaged = asyncio.Event()
@@ -238,8 +241,8 @@ class Keeper:
     def _accept(self, draft: Draft) -> None:
         self._publish(self.ledger.accept(draft))
         self._untold.extend(draft.changes)
-        self.counts["stale"] += draft.stale
-        self.counts["skewed"] += draft.skewed
+        self.stale += draft.stale
+        self.skewed += draft.skewed
         self.sooner.set()
 
     def _publish(self, touched: Iterable[Address]) -> None:
@@ -253,13 +256,12 @@ class Keeper:
             self._tell_of(self._untold.popleft(), say)
 
     def _tell_of(self, change: Change, say: FilteringBoundLogger) -> None:
-        self.reasons[type(change).__name__.lower(), getattr(change, "reason", "")] += 1
         match change:
             case Renewed(grant=grant):
-                self.counts["renewed"] += 1
+                self.changes["renewed", ""] += 1
                 say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
             case Opened(grant=grant):
-                self.counts["opened"] += 1
+                self.changes["opened", ""] += 1
                 say.info(
                     "grant opened",
                     address=grant.address,
@@ -269,10 +271,10 @@ class Keeper:
                     agent=grant.agent,
                 )
             case Closed(grant=grant, reason=reason):
-                self.counts["closed"] += 1
+                self.changes["closed", reason] += 1
                 say.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)
             case Refused(address=address, user=user, reason=reason):
-                self.counts["refused"] += 1
+                self.changes["refused", reason] += 1
                 say.info("login refused", address=address, user=user, reason=reason, agent=change.agent)
         for listener in tuple(self.listeners):
             listener(change)

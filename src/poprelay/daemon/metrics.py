@@ -84,7 +84,7 @@ METRICS: Final = (
     Named("crowded_addresses", "gauge", "Addresses with too many users to be one client.", (),
           _one(lambda _, row: len(row["crowded"]))),
     Named("changes_total", "counter", "Changes of grants, by kind (opened, renewed, closed, refused) and reason.",
-          ("change", "reason"), lambda daemon, _: [(key, count) for key, count in daemon.keeper.reasons.items()]),
+          ("change", "reason"), lambda daemon, _: [(key, count) for key, count in daemon.keeper.changes.items()]),
     Named("stale_logins_total", "counter", "Logins older than a relay period when they were read.", (),
           _one(lambda _, row: row["changes"]["stale"])),
     Named("commit_seconds", "histogram", "How long a commit of the ledger took, the wait for others included.", (),

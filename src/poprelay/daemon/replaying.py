@@ -60,12 +60,16 @@ def with_networks(config: Config, more: tuple[Network, ...]) -> Config:
     return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, relay=relay))
 
 
-def replay_into(config: Config, events: Sequence[Event]) -> list[Row]:
-    """Let events happen in the real ledger, as read just now. Raises AlreadyRunning while a daemon runs."""
-    return asyncio.run(_into(config, events))
+def replay_into(config: Config, events: Iterable[Event]) -> Iterator[Row]:
+    """Let events happen in the real ledger, as read just now; the changes, in order, once all of them are durable.
+
+    Raises AlreadyRunning while a daemon runs.
+    """
+    ledger, changes = asyncio.run(_into(config, events))
+    return (change_row(ledger, change) for change in changes)
 
 
-async def _into(config: Config, events: Sequence[Event]) -> list[Row]:
+async def _into(config: Config, events: Iterable[Event]) -> tuple[Ledger, Sequence[Change]]:
     async with working_house(config) as house:
         keeper = house.keeper
         now = keeper.clock.now()
@@ -76,4 +80,4 @@ async def _into(config: Config, events: Sequence[Event]) -> list[Row]:
 
         changes = await keeper.open(order)
         await keeper.published()
-        return [change_row(keeper.ledger, change) for change in changes]
+        return keeper.ledger, changes

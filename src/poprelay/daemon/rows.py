@@ -13,7 +13,7 @@ Row: TypeAlias = dict[str, Any]
 
 def grant_row(ledger: Ledger, grant: Grant) -> Row:
     """One live grant. `until` is None for always; `held` says that an open session carries it beyond its period."""
-    ends = ledger.ends(grant)
+    ends, sessions = ledger.outlook(grant)
     return {
         "address": grant.address,
         "user": grant.user,
@@ -22,7 +22,7 @@ def grant_row(ledger: Ledger, grant: Grant) -> Row:
         "until": rfc3339(ends),
         "held": ends > grant.until,
         "agent": grant.agent,
-        "sessions": ledger.open_sessions(grant.key),
+        "sessions": sessions,
         "reason": grant.reason,
         "renewals": grant.renewals,
     }

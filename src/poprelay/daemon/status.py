@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def status_row(daemon: Daemon) -> Row:
         "grants": len(ledger),
         "addresses": ledger.address_count,
         "denials": len(ledger.denied(now)),
-        "changes": dict(keeper.counts),
+        "changes": {**_by_kind(keeper.changes), "stale": keeper.stale, "skewed": keeper.skewed},
         "sources": sources,
         "maps": maps,
         "services": services,
@@ -116,3 +117,10 @@ def _counts(service: object) -> Row:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _by_kind(changes: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    found = dict.fromkeys(("opened", "renewed", "closed", "refused"), 0)
+    for (kind, _reason), count in changes.items():
+        found[kind] += count
+    return found

@@ -96,19 +96,18 @@ class Ledger:
                 return Allowed(live)
         return _ABSENT if self.unavailable is None else Unavailable(self.unavailable)
 
-    def ends(self, grant: Grant) -> Instant:
-        """When this grant ends if nothing more happens, open sessions included (infinite: never)."""
+    def outlook(self, grant: Grant) -> tuple[Instant, int]:
+        """When this grant ends if nothing more happens, open sessions included (infinite: never), and how many of
+        them there are."""
         cell = self._book.get((grant.address, grant.user, grant.basis))
-        return grant.until if cell is None else max(grant.until, self._book.holding.ends(cell))
+        return (
+            (grant.until, 0) if cell is None else (max(grant.until, self._book.holding.ends(cell)), len(cell.sessions))
+        )
 
     def sessions(self, key: GrantKey) -> tuple[OpenSession, ...]:
-        """The open sessions that are known of this grant, oldest first; whether they hold it, `ends` says."""
+        """The open sessions that are known of this grant, oldest first; whether they hold it, `outlook` says."""
         cell = self._book.get((key.address, key.user, key.basis))
         return () if cell is None else cell.sessions
-
-    def open_sessions(self, key: GrantKey) -> int:
-        """How many sessions of this grant are open."""
-        return len(self.sessions(key))
 
     def grants(self, now: Instant) -> Iterator[Grant]:
         """Every live grant; take them all before anything else happens."""

@@ -20,7 +20,11 @@ def ledger_full(world: World) -> None:
 
 
 def map_full(world: World) -> None:
-    """A full disk under the map alone: what has ended is taken out of it all the same; nothing new comes in."""
+    """A full disk under the map alone: what has ended is taken out of it all the same; nothing new comes in. The map is
+    made anew before that, for one that has been large has room of its own."""
+    world.stop()
+    world.map.unlink()
+    world.start()
     with world.host.full(world.host.maps):
         time.sleep(1.0)
         with world.quiet():

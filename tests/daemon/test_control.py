@@ -285,6 +285,22 @@ async def test_a_watch_shows_changes_and_ends_when_the_peer_goes(
     await eventually(lambda: not keeper.listeners)
 
 
+async def test_a_watch_of_all_begins_with_those_who_may_relay(
+    serve: Any, place: Path, keeper: Keeper, eventually: Any
+) -> None:
+    await serve()
+    await keeper.open(lambda draft: draft.allow(Address("9.9.9.9"), "ann"))
+    connection = connect(place / "c")
+    watching = iter(ask(connection, "watch", {"all": True}, wait=5))
+    row = await asyncio.to_thread(next, watching)
+    assert (row["change"], row["user"], row["address"]) == (None, "ann", "9.9.9.9")
+    await keeper.open(lambda draft: draft.allow(Address("9.9.9.8"), "bob"))
+    row = await asyncio.to_thread(next, watching)
+    assert (row["change"], row["user"]) == ("opened", "bob")
+    watching.close()  # type: ignore[attr-defined]  # it is a generator
+    connection.close()
+
+
 async def test_a_watch_that_reads_too_slowly_is_told_that_it_has_missed_changes(
     serve: Any, place: Path, keeper: Keeper, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
+from heapq import nlargest
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +15,14 @@ import click
 from poprelay.cli import options
 from poprelay.cli.call import Call, Row
 from poprelay.cli.output import cell, change_line, print_json, table
+from poprelay.errors import PoprelayError
 from poprelay.spans import parse_rfc3339, show_span
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 REFRESH = 0.5
+AT_ONCE = 0.1
 MOST = 40
 COLUMNS = ("address", "user", "left", "basis", "agent", "sessions")
 
@@ -50,21 +53,43 @@ def _watch(config_path: Path, asked: Row, *, as_json: bool) -> None:
 def _live(config_path: Path, asked: Row) -> None:
     from rich.live import Live
 
-    def rows() -> Iterator[Row]:
-        return iter(Call(config_path, "list", asked, needs_daemon=True))
+    board: dict[tuple[str, ...], Row] = {}
+    failed: list[PoprelayError] = []
 
-    with Live(_table(rows()), refresh_per_second=4, screen=False) as live:
-        while True:
-            time.sleep(REFRESH)
-            live.update(_table(rows()))
+    def follow() -> None:
+        try:
+            for row in Call(config_path, "watch", {**asked, "all": True}, needs_daemon=True, wait=None):
+                _note(board, row)
+        except PoprelayError as error:
+            failed.append(error)
+
+    following = Thread(target=follow, daemon=True)
+    following.start()
+    following.join(AT_ONCE)  # if there is no daemon, that is all there is to show
+    if not failed:
+        with Live(_table([*board.values()]), refresh_per_second=4, screen=False) as live:
+            while not failed:
+                time.sleep(REFRESH)
+                live.update(_table([*board.values()]))
+    raise failed[0]
 
 
-def _table(rows: Iterator[Row]) -> Table:
+def _note(board: dict[tuple[str, ...], Row], row: Row) -> None:
+    """Keep on the board who may relay."""
+    grant = (row["address"], row["user"], row["basis"])
+    if row["change"] == "closed":
+        board.pop(grant, None)
+    elif row["change"] != "refused":
+        board[grant] = row
+
+
+def _table(rows: list[Row]) -> Table:
     now = time.time()
-    found = sorted(rows, key=lambda row: row["opened"], reverse=True)
-    for row in found[:MOST]:
-        row["left"] = "always" if row["until"] is None else show_span(parse_rfc3339(row["until"]) - now)
-    lines = [[cell(column, row[column], now) for column in COLUMNS] for row in found[:MOST]]
-    if len(found) > MOST:
-        lines.append([f"and {len(found) - MOST} more", *[""] * (len(COLUMNS) - 1)])
-    return table(COLUMNS, lines, title=f"{len(found)} may relay now")
+    found = nlargest(MOST, rows, key=lambda row: row["opened"])
+    lines = []
+    for row in found:
+        left = "always" if row["until"] is None else show_span(parse_rfc3339(row["until"]) - now)
+        lines.append([cell(column, {**row, "left": left}[column], now) for column in COLUMNS])
+    if len(rows) > MOST:
+        lines.append([f"and {len(rows) - MOST} more", *[""] * (len(COLUMNS) - 1)])
+    return table(COLUMNS, lines, title=f"{len(rows)} may relay now")

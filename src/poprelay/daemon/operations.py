@@ -71,6 +71,12 @@ class Filter(msgspec.Struct, forbid_unknown_fields=True):
     address: str | None = None
 
 
+class Watched(Filter):
+    """What `watch` takes: `all` is for whom the changes shall follow on those who may relay when it begins."""
+
+    all: bool = False
+
+
 class Asked(Filter):
     """What `history` takes: `since` is a span, like `1d`."""
 
@@ -119,8 +125,8 @@ async def list_(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, No
             await asyncio.sleep(0)
 
 
-async def watch(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, None]:
-    """Every change from now on, as it happens."""
+async def watch(house: House, by: str, asked: Watched) -> AsyncGenerator[Row, None]:
+    """Every change from now on, as it happens; with `all`, after the grants that there are, which have no change."""
     keeper = house.keeper
     wanted = _wanted(keeper, asked.address)
     queue: asyncio.Queue[Change] = asyncio.Queue(maxsize=MOST_WAITING)
@@ -135,6 +141,9 @@ async def watch(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, No
     keeper.listeners.add(hear)
     try:
         yield {}
+        if asked.all:
+            async for row in list_(house, by, asked):
+                yield {"at": None, **row, "change": None}
         while True:
             if lost and queue.empty():
                 raise PoprelayError(
@@ -297,7 +306,7 @@ class Operation(Generic[A]):
 OPERATIONS: Final[dict[str, Operation[Any]]] = {
     "status": Operation(Nothing, status),
     "list": Operation(Filter, list_),
-    "watch": Operation(Filter, watch, endless=True),
+    "watch": Operation(Watched, watch, endless=True),
     "history": Operation(Asked, history),
     "explain": Operation(One, explain),
     "denials": Operation(Filter, denials),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from poprelay.daemon import detect
+from poprelay.daemon.detect import find_source
 from poprelay.errors import MtaError
 from poprelay.mta import Installed
 
@@ -48,3 +49,23 @@ def test_of_two_the_operator_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_none_is_an_error_that_says_which_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MtaError, match="no MTA that we know is installed here"):
         found(monkeypatch, Known("exim", here=False))
+
+
+LOGIN = "Jun 23 00:11:05 mx dovecot: imap-login: Login: user=<ann>, method=PLAIN, rip=8.8.4.4, lip=9.9.9.9, mpid=7\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "journal", "kind"), [(False, True, "file"), (True, True, "journal"), (True, False, "file")]
+)
+def test_the_journal_is_followed_where_the_log_is_closed_to_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: bool, journal: bool, kind: str
+) -> None:
+    log = tmp_path / "maillog"
+    log.write_text(LOGIN)
+    monkeypatch.setattr(detect, "LOGS", (log,))
+    monkeypatch.setattr(detect, "_closed", lambda _: closed)
+    monkeypatch.setattr(detect, "_journal", lambda: journal)
+    found = find_source()
+    assert (f'kind = "{kind}"' in found.section, '"dovecot"' in found.section) == (True, True)
+    assert ("may not read" in found.how) == (kind == "journal")
+    assert 'kind = "file"' in find_source(log=log).section, "whoever names the log gets that"

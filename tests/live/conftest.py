@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from live import packages
+from live import installed, packages
 from live.doors import Site
 from live.dovecot import HOSTILE, Dovecot
+from live.examined import log_in
+from live.host import Host
 from live.network import Network
 from live.rsyslog import Rsyslog
 
@@ -124,3 +126,12 @@ def logged(request: pytest.FixtureRequest, place: Path, stopping: ExitStack) -> 
 def site(place: Path, network: Network, stopping: ExitStack) -> Site:
     """Postfix with all doors, and poprelay; both begin when the test says so."""
     return Site(place, network, stopping)
+
+
+@pytest.fixture
+def host(place: Path, network: Network, stopping: ExitStack) -> Host:
+    """A host with Debian's own Postfix, started, and a mail log in which somebody has logged in."""
+    host = installed.postfix(place / "host")
+    stopping.callback(host.stop)
+    log_in(host)
+    return host

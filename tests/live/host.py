@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -45,11 +47,15 @@ class Host:
     def files(self, *tops: str) -> dict[str, tuple[str, bytes]]:
         """Every file below these directories: its mode and owner, and its content."""
         found: dict[str, tuple[str, bytes]] = {}
-        listed = self.run("find", *tops, "-type", "f", "-printf", "%p\t%m %u:%g\n").stdout
-        for line in listed.splitlines():
-            path, _, kept = line.partition("\t")
-            words = self.words("cat", path)
-            found[path] = kept, subprocess.run(words, capture_output=True, check=True).stdout
+        packed = subprocess.run(
+            self.words("tar", "--create", "--absolute-names", "--hard-dereference", *tops),
+            capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        with tarfile.open(fileobj=BytesIO(packed)) as files:
+            for file in filter(tarfile.TarInfo.isfile, files):
+                content = files.extractfile(file)
+                assert content is not None
+                found[f"/{file.name.lstrip('/')}"] = f"{file.mode:o} {file.uname}:{file.gname}", content.read()
         return found
 
     def start(self, name: str, command: list[str], output: Path) -> Running:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
-from live.examined import findings, log_in, start
+from live.examined import findings, start
 from live.host import Host
-from live.installed import poprelay, postfix
-from live.network import Network
+from live.installed import poprelay
 
 BY_HAND = """\
 # who may relay
@@ -41,14 +38,6 @@ while True:
     client.close()
 """
 SOCKETMAP = "check_client_access socketmap:unix:poprelay/socketmap:relay"
-
-
-@pytest.fixture
-def host(place: Path, network: Network, stopping: ExitStack) -> Host:
-    host = postfix(place / "host")
-    stopping.callback(host.stop)
-    log_in(host)
-    return host
 
 
 def main(host: Host) -> str:
@@ -90,17 +79,12 @@ def test_nothing_is_changed_where_nobody_listens_and_all_is_put_back_where_it_is
 def test_a_run_that_fails_keeps_what_an_earlier_one_has_done(host: Host) -> None:
     host.run(*poprelay("setup", "--apply"))
     worked = host.files("/etc/postfix", "/etc/poprelay")
-    host.run("postconf", "-e", "smtpd_sender_restrictions = reject")
-    host.run("postfix", "reload")
-    broken = host.files("/etc/postfix", "/etc/poprelay")
-    done = host.run(*poprelay("setup", "--apply"), check=False)
+    trusted = ("--from", "127.0.0.1")
+    done = host.run(*poprelay("setup", "--apply", *trusted), check=False)
     assert (done.returncode, "nothing was changed, for all is set up" in done.stderr) == (1, True)
-    done = host.run(*poprelay("setup", "--apply", "--with", "lmdb"), check=False)
+    done = host.run(*poprelay("setup", "--apply", *trusted, "--with", "lmdb"), check=False)
     assert (done.returncode, "everything was put back" in done.stderr) == (1, True)
-    assert host.files("/etc/postfix", "/etc/poprelay") == broken
-    host.run("postconf", "-X", "smtpd_sender_restrictions")
     assert host.files("/etc/postfix", "/etc/poprelay") == worked
-    host.run("postfix", "reload")
 
     said = host.run(*poprelay("setup", "--apply", "--with", "lmdb")).stdout
     assert "asks us by another way no more" in said

@@ -64,12 +64,10 @@ def test_setup_touches_nothing_on_a_broken_config(host: Host) -> None:
 
 
 def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> None:
-    host.run("sed", "-i", "s/^acl_check_rcpt:/&\\n  deny hosts = 9.9.9.9/", RCPT)
-    host.run("update-exim4.conf")
     before = host.files("/etc/exim4", "/var/lib/exim4")
-    done = host.run(*poprelay("setup", "--apply"), check=False)
+    done = host.run(*poprelay("setup", "--apply", "--from", "127.0.0.1"), check=False)
     assert done.returncode == 1
-    assert "everything was put back: a client at 9.9.9.9 with a grant is told: 550" in done.stderr
+    assert "everything was put back: a client at 127.0.0.1 may relay without us" in done.stderr
     assert host.files("/etc/exim4", "/var/lib/exim4") == before
 
 

@@ -48,7 +48,8 @@ def test_setup_changes_proves_and_takes_back(host: Host, kind: str) -> None:
     assert "it is accepted: 250" in said
     assert "it is refused again: " in said
     assert setup(host, "--with", kind).stdout.endswith("nothing is to be changed\n")
-    setup(host, "--with", kind, "--apply")
+    if kind == "access":
+        setup(host, "--with", kind, "--apply")
 
     setup(host, "--undo")
     assert state(host) == before
@@ -82,12 +83,10 @@ def test_setup_leaves_rulesets_of_a_persons_own_alone(host: Host) -> None:
 
 
 def test_setup_puts_everything_back_where_it_cannot_be_proved(host: Host) -> None:
-    no_mail = 'LOCAL_RULESETS\nSLocal_check_rcpt\nR$*\t$# error $@ 5.7.1 $: "550 No mail today"\n'
-    make(host, host.run("cat", MC).stdout + no_mail)
     before = state(host)
-    done = setup(host, "--with", "popauth", "--apply", check=False)
+    done = setup(host, "--with", "popauth", "--apply", "--from", "127.0.0.1", check=False)
     assert done.returncode == 1
-    assert "everything was put back: a client at 9.9.9.9 with a grant is told: 550" in done.stderr
+    assert "everything was put back: a client at 127.0.0.1 may relay without us" in done.stderr
     assert state(host) == before
 
 

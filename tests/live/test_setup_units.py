@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from live.examined import log_in
 from live.host import Host
-from live.installed import poprelay, postfix
-from live.network import Network
+from live.installed import poprelay
 from live.running import until
 
 SYSTEMCTL = """\
@@ -39,10 +36,7 @@ esac
 
 
 @pytest.fixture
-def host(place: Path, network: Network, stopping: ExitStack) -> Host:
-    host = postfix(place / "host")
-    stopping.callback(host.stop)
-    log_in(host)
+def host(host: Host, place: Path) -> Host:
     (place / "systemctl").write_text(SYSTEMCTL.format(run=shlex.join(poprelay("run"))))
     host.run("mkdir", "-p", "/run/systemd/system", "/run/played", "/etc/systemd/system")
     host.run("install", "-m", "755", place / "systemctl", "/run/played/systemctl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,6 +13,15 @@ from poprelay.cli import options
 from poprelay.cli.output import print_json
 from poprelay.escape import show
 from poprelay.mta import KINDS
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _interrupt(*_: object) -> None:
+    """Interrupt it once: a second signal does not keep it from putting everything back."""
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 @click.command(name="setup")
@@ -33,7 +43,7 @@ from poprelay.mta import KINDS
 )
 @click.option("--apply", "changes", is_flag=True, help="Change it, and prove it on the SMTP port.")
 @click.option(
-    "--undo", "undoes", is_flag=True, help="Put back what --apply has changed; what somebody has changed since is left."
+    "--undo", "undoes", is_flag=True, help="Put back what --apply has changed; what others have changed since stays."
 )
 @click.option(
     "--port",
@@ -87,7 +97,9 @@ def command(
         print_json({"said": sentence}) if as_json else print(show(sentence))
 
     if undoes:
-        sys.exit(0 if undo_setup(config_path, say) else 1)
+        if kind or log or agents or source or recipient or mta_config:
+            raise click.UsageError("--undo knows what was done: it takes no option but --config and --json")
+        sys.exit(0 if undo_setup(config_path, say, mta or "") else 1)
     setup = Setup(config_path, mta=mta or "", kind=kind, mta_config=mta_config, log=log, agents=agents)
     difference = setup.diff()
     if as_json:
@@ -98,8 +110,8 @@ def command(
             print(show(sentence))
         print("\n".join(map(show, difference.splitlines())) or "nothing is to be changed")
     if changes:
-        for number in (signal.SIGTERM, signal.SIGHUP):  # then, too, everything is put back
-            signal.signal(number, signal.default_int_handler)
+        for number in _SIGNALS:  # then, too, everything is put back
+            signal.signal(number, _interrupt)
         how = Probe(port, source or "", recipient or OUTSIDE)
         setup.apply(say, how)
     elif difference and not as_json:

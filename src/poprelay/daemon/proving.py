@@ -68,13 +68,14 @@ def _until(accepted: bool, how: Probe, address: str) -> Verdict:
         verdict = _verdict(how, address)
         if verdict.accepted == accepted:
             return verdict
-        if time.monotonic() > end:
+        left = end - time.monotonic()
+        if left <= 0:
             state = "with a grant" if accepted else "whose grant was revoked"
             raise MtaError(
                 f"a client at {address} {state} is told: {verdict}",
                 remedy="the MTA's log says why; prove it --from another ADDRESS, or --to one that it would send to",
             )
-        time.sleep(pause)
+        time.sleep(min(pause, left))
         pause *= 2  # Debian's Sendmail takes ten connections of a client in ten minutes
 
 

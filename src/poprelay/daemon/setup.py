@@ -16,17 +16,15 @@ from poprelay.daemon.detect import Source, find_mta, find_source
 from poprelay.daemon.proving import Probe, check_port, prove
 from poprelay.daemon.starting import USER, running, told
 from poprelay.errors import MtaError, PoprelayError
-from poprelay.mta import Edit, Folder, Plan
-from poprelay.mta.apply import Before, Record, apply, backup_of, diff, pending, read_record, run, undo
+from poprelay.mta import STATE, Edit, Folder, Plan
+from poprelay.mta.apply import Before, Record, apply, diff, pending, read_record, run, undo
+from poprelay.mta.backups import backup_of
 
 RECORD: Final = "setup.json"
 """Beside the config: what was changed, so that it can be taken back."""
 _HEAD: Final = (
     '# packaging/poprelay.toml shows every setting; poprelay check says what this does\n\n[relay]\nperiod = "30m"\n'
 )
-
-STATE: Final = Path("/var/lib/poprelay")
-"""Where ledger and maps lie."""
 
 Say = Callable[[str], None]
 
@@ -90,7 +88,7 @@ class Setup:
             ours = pending([self.config_edit, *self.root_edits])
             apply(ours, self._folders(), self.record_path, record, self.plan.kept)
             with self._attended(record, say), running(self.config_path, record, say):
-                apply(pending(self.plan.edits), (), self.record_path, record)
+                apply(pending(self.plan.edits), (), self.record_path, record, asking=True)
                 for edit in edits:
                     backup = backup_of(Path(os.path.realpath(edit.path)))
                     say(f"wrote {edit.path}" + (f"; as it was before: {backup}" if backup.exists() else ""))
@@ -102,12 +100,13 @@ class Setup:
             why = str(error) or "interrupted"
             if not edits and earlier.files:
                 raise MtaError(f"nothing was changed, for all is set up, but it does not work: {why}") from error
+            whole = True
             if earlier.files:
                 before.put_back(self.record_path, record)
                 _tell(self.config_path, record, say)
             else:
-                _take_back(self.config_path, record, say)
-            raise MtaError(f"everything was put back: {why}") from error
+                whole = _take_back(self.config_path, record, say)
+            raise MtaError(f"{'everything' if whole else 'not everything'} was put back: {why}") from error
 
     def _attended(self, record: Record, say: Say) -> AbstractContextManager[None]:
         return rootsetup.attending(record, say) if self.plan.root else nullcontext()
@@ -137,27 +136,36 @@ class Setup:
         return Edit(self.config_path, text.encode())
 
 
-def undo_setup(config_path: Path, say: Say) -> bool:
-    """Take back what was applied; False if something was left as it is."""
+def undo_setup(config_path: Path, say: Say, mta: str = "") -> bool:
+    """Take back what was applied, to `mta` if it is named; False if something was left as it is. Raises MtaError."""
     record_path = config_path.with_name(RECORD)
     record = read_record(record_path)
     if not record.files and not record.folders:
         raise MtaError(f"nothing is to be undone: there is no {record_path}")
+    if mta not in ("", record.mta):
+        raise MtaError(f"it was {record.mta} that was set up, not {mta}", remedy="leave its name out")
     whole = _take_back(config_path, record, say)
-    if STATE.exists():
+    if whole and STATE.exists():
         say(f"the ledger and the maps stay in {STATE}")
     return whole
 
 
 def _take_back(config_path: Path, record: Record, say: Say) -> bool:
-    """Put everything back, and let all read their files as they are now; False if something was left as it is."""
-    for command in record.ends:
-        _tried([command], " ".join(command), say)
-    left = undo(config_path.with_name(RECORD), record)
-    for sentence in left:
+    """Put everything back, and let all read their files as they are now; False if something was left as it is.
+
+    It is said when all is done: whoever would hear it may be gone.
+    """
+    said: list[str] = []
+
+    def end() -> None:
+        for command in record.ends:
+            _tried([command], " ".join(command), said.append)
+
+    whole = undo(config_path.with_name(RECORD), record, said.append, end)
+    _tell(config_path, record, said.append)
+    for sentence in said:
         say(sentence)
-    _tell(config_path, record, say)
-    return not left
+    return whole
 
 
 def _tell(config_path: Path, record: Record, say: Say) -> None:

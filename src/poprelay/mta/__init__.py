@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias, runtime_c
 
 import msgspec
 
+STATE: Final = Path("/var/lib/poprelay")
+"""Where ledger and maps lie, and the sockets for an MTA that no jail keeps from there."""
+
 Level: TypeAlias = Literal["note", "fault", "danger"]
 """`note`: it works, but may bite; `fault`: who may relay cannot, or mail waits; `danger`: somebody may who must not."""
 

@@ -10,8 +10,7 @@ import difflib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -19,20 +18,9 @@ import msgspec
 
 from poprelay.errors import MtaError
 from poprelay.mta import Edit, Folder
-
-SUFFIX: Final = ".before-poprelay"
-"""What a backup's name ends in; it lies beside its file."""
+from poprelay.mta.backups import Changed, back_up, content, failed, replace
 
 COMMAND_TIMEOUT: Final = 60.0
-
-
-class Changed(msgspec.Struct):
-    """A file that we changed: what it became, and whether it was there before."""
-
-    path: str
-    digest: str
-    existed: bool
-    changing: bool = False
 
 
 class Record(msgspec.Struct):
@@ -50,77 +38,90 @@ class Record(msgspec.Struct):
 
 def pending(edits: Iterable[Edit]) -> list[Edit]:
     """Those that would change something."""
-    return [edit for edit in edits if _content(edit.path) != edit.content]
+    return [edit for edit in edits if content(edit.path) != edit.content]
 
 
 def diff(edits: Iterable[Edit]) -> str:
     """What would change, as a unified diff."""
     lines: list[str] = []
     for edit in edits:
-        old = _content(edit.path)
+        old = content(edit.path)
         before = str(edit.path) if old is not None else os.devnull
         lines += difflib.unified_diff(_text(old or b""), _text(edit.content), before, str(edit.path))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def apply(
-    edits: Sequence[Edit], folders: Sequence[Folder], record_path: Path, record: Record, kept: Sequence[Path] = ()
+    edits: Sequence[Edit],
+    folders: Sequence[Folder],
+    record_path: Path,
+    record: Record,
+    kept: Sequence[Path] = (),
+    *,
+    asking: bool = False,
 ) -> None:
     """Write every file, with a backup beside each that was there; note all of it in the record.
 
-    Of a link the target is written. What an earlier run has changed keeps its first backup. `kept` files get a backup
-    and are not written. Raises MtaError; what was done until then is in the record.
+    Of a link the target is written. What an earlier run has changed keeps its first backup, and what others have
+    changed there since. `kept` files get a backup and are not written. `asking`: the files are the MTA's, and with them
+    it asks us. Raises MtaError; what was done until then is in the record.
     """
     known = {changed.path: changed for changed in record.files}
     edits = [msgspec.structs.replace(edit, path=Path(os.path.realpath(edit.path))) for edit in edits]
-    for folder in folders:
-        if not folder.path.is_dir():
-            record.folders.append(str(folder.path))
-    for edit in edits:
-        before = known.get(str(edit.path))
-        if before is None:
-            record.files.append(Changed(str(edit.path), _digest(edit.content), edit.path.exists()))
-        else:
-            before.digest = _digest(edit.content)
-    fresh = [path for path in kept if str(path) not in known]
-    record.files += [Changed(str(path), "", path.exists(), changing=True) for path in fresh]
+    at = record_path
     try:
+        for folder in folders:
+            if not folder.path.is_dir():
+                record.folders.append(str(folder.path))
+        for edit in edits:
+            at = edit.path
+            if str(at) not in known:
+                record.files.append(Changed(str(at), at.exists(), asks=asking))
+            next(changed for changed in record.files if changed.path == str(at)).wrote(edit.content)
+        fresh = [path for path in kept if str(path) not in known]
+        record.files += [Changed(str(path), path.exists(), changing=True) for path in fresh]
+        at = record_path
         _write_record(record_path, record)
         for folder in folders:
             make(folder)
-        for path in fresh:
-            _back_up(path)
+        for at in fresh:
+            back_up(at)
         for edit in edits:
-            if str(edit.path) not in known:
-                _back_up(edit.path)
-            replace(edit.path, edit.content, edit.mode)
+            at = edit.path
+            if str(at) not in known:
+                back_up(at)
+            replace(at, edit.content, edit.mode)
     except OSError as error:
-        raise MtaError(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
+        raise failed(error, at) from error
 
 
-def undo(record_path: Path, record: Record) -> list[str]:
-    """Put every file back as it was, and remove what was new. Returns sentences about what was left, if anything.
+def undo(
+    record_path: Path, record: Record, say: Callable[[str], object], unasked: Callable[[], object] = lambda: None
+) -> bool:
+    """Put every file back as it was, and remove what was new; False if something was left.
 
-    A file that somebody has changed since is left as it is, and so is its backup.
+    Of a file that others have changed since only what is ours is taken out; where it cannot be told what that is, it is
+    left as it is, and so is its backup. The MTA's files come first; then nobody asks us, and `unasked` is called. But
+    while one asks us still, all that it asks stays. Raises MtaError.
     """
-    left: list[str] = []
-    kept: list[Changed] = []
-    for changed in reversed(record.files):
-        path, backup = Path(changed.path), backup_of(Path(changed.path))
-        if _touched(changed) and (not changed.existed or backup.exists()):
-            where = f"; as it was before: {backup}" if changed.existed else ""
-            left.append(f"{path} was changed since, and is left as it is{where}")
-            kept.append(changed)
-        else:
-            _restore(changed)
-    folders, record.folders = record.folders, []
-    record.files = kept[::-1]
-    if kept:
+    left = [changed for changed in reversed(record.files) if changed.asks and not _put_back(changed, say)]
+    others = [changed for changed in reversed(record.files) if not changed.asks]
+    folders = record.folders
+    if any(changed.asks_us() for changed in left):
+        say("poprelay goes on, for the MTA asks it still; when you have taken that out: poprelay setup --undo")
+        left += others
+    else:
+        unasked()
+        left += [changed for changed in others if not _put_back(changed, say)]
+        record.folders = []
+    record.files = [changed for changed in record.files if changed in left]
+    if left:
         _write_record(record_path, record)
     else:
         record_path.unlink(missing_ok=True)
-    _remove_empty(reversed(folders))
-    return left
+    if not record.folders:
+        _remove_empty(reversed(folders))
+    return not left
 
 
 class Before(NamedTuple):
@@ -131,7 +132,7 @@ class Before(NamedTuple):
 
     @classmethod
     def of(cls, edits: Iterable[Edit], record: Record) -> Self:
-        return cls({(path := Path(os.path.realpath(edit.path))): _content(path) for edit in edits}, record)
+        return cls({(path := Path(os.path.realpath(edit.path))): content(path) for edit in edits}, record)
 
     def put_back(self, record_path: Path, now: Record) -> None:
         """Put back what that run has changed, and keep what the runs before it have. Raises MtaError."""
@@ -139,14 +140,14 @@ class Before(NamedTuple):
         try:
             for changed in now.files:
                 if changed.path not in known:
-                    _restore(changed)
-            for path, content in self.contents.items():
-                if content is not None and str(path) in known:
-                    replace(path, content, 0o644)
+                    changed.restore()
+            for path, text in self.contents.items():
+                if text is not None and str(path) in known:
+                    replace(path, text, 0o644)
             _remove_empty(name for name in now.folders if name not in self.record.folders)
             _write_record(record_path, self.record)
         except OSError as error:
-            raise MtaError(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
+            raise failed(error, record_path) from error
 
 
 def run(commands: Iterable[Sequence[str]]) -> None:
@@ -173,10 +174,6 @@ def read_record(path: Path, mta: str = "") -> Record:
         raise MtaError(f"{path} cannot be read: {error}", remedy="put the files back by hand") from error
 
 
-def backup_of(path: Path) -> Path:
-    return path.with_name(path.name + SUFFIX)
-
-
 def make(folder: Folder) -> None:
     """Make a directory that is not there. Raises OSError."""
     if not folder.path.is_dir():
@@ -185,37 +182,19 @@ def make(folder: Folder) -> None:
         folder.path.chmod(folder.mode)
 
 
-def replace(path: Path, content: bytes, mode: int) -> None:
-    """Write a file anew, whole or not at all; owner and mode are kept where it exists."""
-    new = path.with_name(f".{path.name}.poprelay-new")
+def _put_back(changed: Changed, say: Callable[[str], object]) -> bool:
+    """Whether it is as it was, or as others have it, but without us. Raises MtaError."""
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            if path.exists():
-                status = path.stat()
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-                mode = status.st_mode & 0o7777
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _touched(changed: Changed) -> bool:
-    """Whether somebody else has changed the file since."""
-    content = _content(Path(changed.path))
-    return content is not None and not changed.changing and _digest(content) != changed.digest
-
-
-def _restore(changed: Changed) -> None:
-    """Make a file what it was before, or gone if it was not there."""
-    path, backup = Path(changed.path), backup_of(Path(changed.path))
-    if not changed.existed:
-        path.unlink(missing_ok=True)
-    elif backup.exists():
-        backup.replace(path)
+        if changed.touched():
+            if not changed.existed or not changed.rebase():
+                where = f"; diff {changed.backup} {changed.path}" if changed.existed else ""
+                say(f"{changed.path} was changed since, and is left as it is{where}")
+                return False
+            say(f"{changed.path} was changed since: only what is ours was taken out")
+        changed.restore()
+    except OSError as error:
+        raise failed(error, Path(changed.path)) from error
+    return True
 
 
 def _remove_empty(folders: Iterable[str]) -> None:
@@ -224,36 +203,11 @@ def _remove_empty(folders: Iterable[str]) -> None:
             Path(name).rmdir()
 
 
-def _back_up(path: Path) -> None:
-    """Keep a file as it is, beside it; nothing if it is not there. Raises MtaError, OSError."""
-    backup = backup_of(path)
-    if not path.exists():
-        return
-    if backup.exists():
-        raise MtaError(f"{backup} is in the way", remedy="see what it is, and move it away")
-    shutil.copy2(path, backup)
-    status = path.stat()
-    os.chown(backup, status.st_uid, status.st_gid)
-
-
 def _write_record(path: Path, record: Record) -> None:
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True)
         path.parent.chmod(0o755)  # whatever the umask: the daemon's config lies there
     replace(path, msgspec.json.format(msgspec.json.encode(record)), 0o600)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise MtaError(f"{path}: {error.strerror}", remedy="run it as root") from error
-
-
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
 
 
 def _text(content: bytes) -> list[str]:

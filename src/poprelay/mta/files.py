@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from grp import getgrgid
@@ -70,12 +69,3 @@ def faults_of_socket(part: Part, about: str, user: str) -> Iterator[Finding]:
         yield Finding("fault", about, f"{path} is missing", "nobody is answered", "systemctl start poprelay")
     except (KeyError, OSError) as error:
         yield Finding("fault", about, f"{path}: {error}", "nobody may be answered", f"ls -l {path}")
-
-
-def hang_up(pid_file: Path) -> tuple[tuple[str, ...], ...]:
-    """The command that sends SIGHUP to the daemon of that file, whose first line is its process; none if it is down."""
-    try:
-        os.kill(int(pid_file.read_text().split()[0]), 0)
-    except (OSError, ValueError, IndexError):
-        return ()
-    return (("/bin/sh", "-c", f'kill -HUP "$(head -n 1 {shlex.quote(str(pid_file))})"'),)

@@ -1,9 +1,11 @@
-"""Starting a service anew, by whatever starts services on this host."""
+"""Having an MTA read its config anew: by SIGHUP, or by whatever starts services on this host."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 _SYSTEMD: Final = Path("/run/systemd/system")
@@ -29,3 +31,17 @@ def restart(names: Sequence[str], program: str) -> tuple[tuple[str, ...], ...]:
         if (_SCRIPTS / name).exists():
             return (("/bin/sh", "-c", _PATIENTLY, "restart", str(_SCRIPTS / name), program),)
     return ()
+
+
+def hang_up(pid_file: Path) -> tuple[tuple[str, ...], ...]:
+    """The command that sends SIGHUP to the daemon of that file, whose first line is its process; none if it is down."""
+    try:
+        os.kill(int(pid_file.read_text().split()[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return ()
+    return (("/bin/sh", "-c", hanging_up(pid_file)),)
+
+
+def hanging_up(pid_file: Path) -> str:
+    """The same for a shell, whether the daemon is there or not."""
+    return f'kill -HUP "$(head -n 1 {quote(str(pid_file))})"'

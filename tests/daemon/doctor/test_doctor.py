@@ -11,9 +11,9 @@ import pytest
 
 from daemon.house import House
 from live.running import until
+from poprelay.daemon.account import attempt
 from poprelay.daemon.configure import read_config
 from poprelay.daemon.doctor import examine
-from poprelay.daemon.doctor.account import attempt
 from poprelay.daemon.doctor.crowds import faults as crowded
 from poprelay.mta import Finding
 
@@ -21,7 +21,7 @@ from poprelay.mta import Finding
 @pytest.fixture(autouse=True)
 def no_mta(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("poprelay.daemon.doctor.mtas", lambda name, config: [])
-    monkeypatch.setattr("poprelay.daemon.doctor.account.USER", getpwuid(os.geteuid()).pw_name)
+    monkeypatch.setattr("poprelay.daemon.account.USER", getpwuid(os.geteuid()).pw_name)
 
 
 def found(house: House) -> list[Finding]:

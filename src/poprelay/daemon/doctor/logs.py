@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from poprelay.daemon.account import attempt, opened
 from poprelay.daemon.configure import Config, Configured
 from poprelay.daemon.detect import logins_of
-from poprelay.daemon.doctor.account import attempt
 from poprelay.daemon.starting import USER
 from poprelay.errors import PoprelayError
 from poprelay.mta import Finding
@@ -43,7 +43,7 @@ def _log(source: Configured, about: str, row: Mapping[str, Any] | None, pid: int
         mend = 'name the log that the POP/IMAP server writes, or kind = "journal", in our config'
         yield Finding("fault", about, f"{path}: {error.strerror}", "no login is seen", mend)
         return
-    denied = attempt(lambda: _opened(path), pid)[1]
+    denied = attempt(lambda: opened(path), pid)[1]
     if denied:
         yield Finding("fault", about, f"{USER} may not read {path}: {denied}", "no login is seen", _let_in(path))
     age = time.time() - status.st_mtime
@@ -56,11 +56,6 @@ def _log(source: Configured, about: str, row: Mapping[str, Any] | None, pid: int
         return
     counted = row["agents"] if row is not None else {}
     yield from _never(source, about, {name: seen[name] + counted.get(name, 0) for name in {*seen, *counted}}, str(path))
-
-
-def _opened(path: Path) -> str:
-    with path.open("rb"):
-        return ""
 
 
 def _let_in(path: Path) -> str:

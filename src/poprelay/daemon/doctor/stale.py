@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from poprelay.clock import Clock
+from poprelay.daemon.account import attempt
 from poprelay.daemon.configure import Config, Configured
-from poprelay.daemon.doctor.account import attempt
 from poprelay.daemon.reading import read_ledger
 from poprelay.errors import PoprelayError
 from poprelay.maps.keys import foreign_record

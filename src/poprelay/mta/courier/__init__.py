@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from poprelay.errors import MtaError
-from poprelay.mta import Finding, Installed, Part, Plan
+from poprelay.mta import STATE, Finding, Installed, Part, Plan
 from poprelay.mta.apply import run
 from poprelay.mta.courier.findings import examine
 from poprelay.mta.courier.instance import CONFIGS, Instance, config
 
-MAP: Final = Path("/var/lib/poprelay/poprelay")
+MAP: Final = STATE / "poprelay"
 """Called as its copy in the directory: the map leaves out what the other files there say, and knows its own by that."""
 _USUAL: Final = Path("/etc/courier/smtpaccess")
 _TIMEOUT: Final = 30.0

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from poprelay.errors import MtaError
-from poprelay.mta import Edit, Finding, Folder, Installed, Part, Plan
+from poprelay.mta import STATE, Edit, Finding, Folder, Installed, Part, Plan
 from poprelay.mta.exim.acl import Clause, Statement, above, end, statements
 from poprelay.mta.exim.asking import asks, question
 from poprelay.mta.exim.findings import examine
 from poprelay.mta.exim.instance import UPDATE, Instance, find
 from poprelay.mta.exim.session import Session
-from poprelay.mta.files import hang_up
-
-_STATE: Final = Path("/var/lib/poprelay")
+from poprelay.mta.restart import hang_up
 
 
 class Exim:
@@ -66,14 +64,14 @@ class Exim:
 def _part(kind: str, instance: Instance) -> tuple[Part, str, tuple[Folder, ...]]:
     """What of ours Exim is to ask, its section in our config, and the folder that it needs."""
     if kind == "readsocket":
-        folder = _STATE / "exim"
+        folder = STATE / "exim"
         part = Part("service", kind, f"unix:{folder / kind}")
         made = (Folder(folder, "poprelay", instance.group, 0o2750),)
         return part, f'[[services]]\nkind = "{kind}"\nlisten = "{part.place}"\n', made
     if kind == "spool":
-        part = Part("map", kind, str(_STATE / kind))
+        part = Part("map", kind, str(STATE / kind))
         return part, f'[[maps]]\nkind = "{kind}"\npath = "{part.place}"\n', ()
-    part = Part("map", "exim", str(_STATE / f"relay.{kind}"), {"format": kind})
+    part = Part("map", "exim", str(STATE / f"relay.{kind}"), {"format": kind})
     return part, f'[[maps]]\nkind = "exim"\nformat = "{kind}"\npath = "{part.place}"\n', ()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from poprelay.errors import MtaError
-from poprelay.mta import Edit, Finding, Installed, Part, Plan
+from poprelay.mta import STATE, Edit, Finding, Installed, Part, Plan
 from poprelay.mta.opensmtpd.asking import SQLITE, SQLITE_TEXT, table_of
 from poprelay.mta.opensmtpd.findings import examine
 from poprelay.mta.opensmtpd.placing import TABLE, edited, read_text
@@ -29,7 +29,7 @@ _TABLE_SQLITE: Final = tuple(f"{folder}/opensmtpd/table-sqlite" for folder in (
     "/usr/libexec", "/usr/lib", "/usr/local/libexec", "/usr/lib/x86_64-linux-gnu",
 ))  # fmt: skip
 _SERVICES: Final = ("opensmtpd", "smtpd")
-_MAP: Final = "/var/lib/poprelay/relay"
+_MAP: Final = STATE / "relay"
 _TIMEOUT: Final = 10.0
 
 
@@ -49,7 +49,7 @@ class Opensmtpd:
     def plan(self, kind: str) -> Plan:
         config = _config()
         rules = _read(config)
-        path = f"{_MAP}.sqlite" if kind == "sqlite" else _MAP
+        path = f"{_MAP}.sqlite" if kind == "sqlite" else str(_MAP)
         part = Part("map", kind, path)
         section = f'[[maps]]\nkind = "{kind}"\npath = "{path}"\n'
         edits: list[Edit] = []

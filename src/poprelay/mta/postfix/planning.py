@@ -10,14 +10,13 @@ from stat import S_ISGID
 from typing import Final
 
 from poprelay.errors import MtaError
-from poprelay.mta import Edit, Folder, Part, Plan
+from poprelay.mta import STATE, Edit, Folder, Part, Plan
 from poprelay.mta.postfix import postconf
 from poprelay.mta.postfix.asking import FILES, SQLITE, asks, question
 from poprelay.mta.postfix.instance import Instance
 from poprelay.mta.postfix.restrictions import RECIPIENT, RELAY, STOPS, Restriction, lossless, parse, placed, written
 
 KINDS: Final = ("socketmap", "lmdb", "policy", "hash", "cdb", "sqlite", "cidr", "texthash", "tcp_table")
-_STATE: Final = Path("/var/lib/poprelay")
 _DOORS: Final = ("smtp/inet", "25/inet", "smtpd/pass")
 """Where mail comes in from anywhere; the last behind postscreen(8)."""
 _SQLITE: Final = "# So Postfix asks poprelay's database: sqlite_table(5)\ndbpath = {}\nquery = {}\n"
@@ -55,7 +54,7 @@ def part_of(kind: str, instance: Instance) -> Part:
         return Part("service", kind, f"unix:{instance.queue / 'poprelay' / kind}")
     if kind == "tcp_table":
         return Part("service", kind, "inet:127.0.0.1:10028")
-    return Part("map", kind, f"{_STATE / 'relay'}{FILES[kind] or f'.{kind}'}")
+    return Part("map", kind, f"{STATE / 'relay'}{FILES[kind] or f'.{kind}'}")
 
 
 def _section(part: Part) -> str:

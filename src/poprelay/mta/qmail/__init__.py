@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from poprelay.errors import MtaError
-from poprelay.mta import Finding, Installed, Part, Plan
+from poprelay.mta import STATE, Finding, Installed, Part, Plan
 from poprelay.mta.qmail import instance
 from poprelay.mta.qmail.findings import examine
 from poprelay.mta.qmail.instance import Instance
 from poprelay.mta.qmail.rules import default, odd, parse
 
-MAP: Final = Path("/var/lib/poprelay/tcp.smtp")
+MAP: Final = STATE / "tcp.smtp"
 _TIMEOUT: Final = 30.0
 _SECTION: Final = """\
 [[maps]]

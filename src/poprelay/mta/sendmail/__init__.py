@@ -13,16 +13,14 @@ from shlex import quote
 from typing import ClassVar, Final
 
 from poprelay.errors import MtaError
-from poprelay.mta import Edit, Finding, Folder, Installed, Part, Plan
-from poprelay.mta.files import hang_up
+from poprelay.mta import STATE, Edit, Finding, Folder, Installed, Part, Plan
+from poprelay.mta.restart import hang_up, hanging_up
 from poprelay.mta.sendmail.findings import examine
 from poprelay.mta.sendmail.instance import Instance, find, makemap
 from poprelay.mta.sendmail.rulesets import AUTH, DEFER, NAME, asked, lines
 
-_STATE: Final = Path("/var/lib/poprelay")
 _COPY: Final = Path("/run/poprelay-root/access")
 """Where root's part copies our lines, and makes the database."""
-_HANG_UP: Final = 'kill -HUP "$(head -n 1 {})"'
 
 
 class Sendmail:
@@ -57,12 +55,12 @@ class Sendmail:
             return _access(instance, check)
         folders: tuple[Folder, ...] = ()
         if kind == "socketmap":
-            folder = _STATE / "sendmail"
+            folder = STATE / "sendmail"
             place = f"local:{folder / kind}"
             section = f'[[services]]\nkind = "socketmap"\nfor = "sendmail"\nlisten = "unix:{folder / kind}"\n'
             folders = (Folder(folder, "poprelay", _group(instance), 0o2750),)
         else:
-            place = str(_STATE / kind)
+            place = str(STATE / kind)
             how = 'root = "sendmail"' if kind == "relay-domains" else f'makemap = "{makemap()}"'
             section = f'[[maps]]\nkind = "sendmail"\nformat = "{kind}"\npath = "{place}"\n{how}\n'
         return Plan(
@@ -71,7 +69,7 @@ class Sendmail:
             folders=folders,
             check=check,
             reload=reload,
-            root=_root(_HANG_UP.format(quote(str(instance.pid_file)))) if kind == "relay-domains" else "",
+            root=_root(hanging_up(instance.pid_file)) if kind == "relay-domains" else "",
         )
 
     def examine(self, parts: Sequence[Part]) -> Iterable[Finding]:
@@ -118,7 +116,7 @@ def _access(instance: Instance, check: tuple[tuple[str, ...], ...]) -> Plan:
     """Our lines and a person's, made into the database by root's part; what a person wrote of an address wins."""
     assert instance.access is not None, "else it is not offered"
     kind, file = instance.access
-    ours, database, program = _STATE / "access", f"{file}.db", makemap()
+    ours, database, program = STATE / "access", f"{file}.db", makemap()
     anew = (
         f"test ! {quote(str(file))} -nt {quote(database)} || {program} -r {kind} {quote(str(file))} <{quote(str(file))}"
     )

@@ -11,7 +11,7 @@ from live.installed import poprelay
 INTERRUPTED = """\
 {apply} >/run/said 2>&1 &
 setup=$!
-until grep -q 'is refused' /run/said; do kill -0 $setup || exit 9; sleep 0.05; done
+until grep -q 'wrote /etc/postfix' /run/said; do kill -0 $setup || exit 9; sleep 0.02; done
 kill -{signal} $setup
 sleep 0.1
 kill -{signal} $setup

@@ -133,7 +133,9 @@ def test_opensmtpd_asks_before_it_rejects_strangers(place: Path, network: Networ
     )
 
 
-def test_a_daemon_that_runs_already_is_told(named: tuple[Kind, Host], place: Path, stopping: ExitStack) -> None:
+def test_a_daemon_that_runs_already_is_told_and_the_doctor_finds_nothing(
+    named: tuple[Kind, Host], place: Path, stopping: ExitStack
+) -> None:
     _, host = named
     config = '[relay]\nperiod = "30m"\n[[sources]]\nkind = "file"\npath = "/var/log/mail.log"\nagents = ["dovecot"]\n'
     host.run("sh", "-ec", 'mkdir -p /etc/poprelay; printf %s "$0" >/etc/poprelay/poprelay.toml', config)
@@ -142,6 +144,7 @@ def test_a_daemon_that_runs_already_is_told(named: tuple[Kind, Host], place: Pat
     said = host.run(*poprelay("setup", "--apply")).stdout
     assert "has read the config again" in said
     assert "it is accepted: 250" in said
+    assert findings(host) == (0, [])
 
 
 SMTPD: Final = "/etc/smtpd.conf"
@@ -223,13 +226,6 @@ _KEEP: Final = "mkdir /run/good; cp -a --parents {} /etc/poprelay /etc/service /
 _BACK: Final = f"cp -a /run/good/. /; test ! -e {ACCESS}.dat || makesmtpaccess"
 _AGE: Final = f"touch -d '1 minute ago' {SMTPD} {ACCESS} {ACCESS}/* {RULES} /var/lib/poprelay/* 2>&- || true"
 """What is changed here is as old as if the MTA had seen it."""
-
-
-def test_the_doctor_finds_nothing_on_a_clean_set_up(named: tuple[Kind, Host], place: Path, stopping: ExitStack) -> None:
-    _, host = named
-    host.run(*poprelay("setup", "--apply"))
-    start(host, place, stopping)
-    assert findings(host) == (0, [])
 
 
 @pytest.mark.parametrize("name", KINDS)

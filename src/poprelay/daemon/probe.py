@@ -13,6 +13,10 @@ OUTSIDE: Final = "postmaster@example.com"
 """A recipient that is nobody's own: RFC 2606."""
 
 
+class NoSmtp(MtaError):
+    """What listens there answers, but not as an SMTP server does: waiting is of no use."""
+
+
 class Verdict(NamedTuple):
     """What the server said to RCPT."""
 
@@ -37,7 +41,13 @@ def probe(server: str, port: int, source: str, *, recipient: str) -> Verdict:
             if 200 <= code < 300:
                 code, text = client.rcpt(recipient)
             return Verdict(code, text.decode("utf-8", "replace").replace("\n", " "))
+    except smtplib.SMTPConnectError as error:
+        if error.smtp_code == -1:  # no number
+            raise NoSmtp(f"no SMTP server listens at {server} port {port}", remedy="name its port: --port") from error
+        raise _silent(server, port, source, error) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise MtaError(
-            f"the SMTP server at {server} port {port} does not answer a client at {source}: {error}"
-        ) from error
+        raise _silent(server, port, source, error) from error
+
+
+def _silent(server: str, port: int, source: str, error: Exception) -> MtaError:
+    return MtaError(f"the SMTP server at {server} port {port} does not answer a client at {source}: {error}")

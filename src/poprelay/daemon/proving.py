@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from poprelay.address import special
 from poprelay.daemon.client import ask, connect
-from poprelay.daemon.probe import OUTSIDE, Verdict, probe
+from poprelay.daemon.probe import OUTSIDE, NoSmtp, Verdict, probe
 from poprelay.errors import MtaError
 from poprelay.mta.apply import run
 from poprelay.mta.host import own_addresses
@@ -25,7 +25,7 @@ which Debian's Sendmail rejects.
 """
 PATIENCE: Final = 15.0
 """Seconds until a change must be seen by the MTA."""
-_PAUSE: Final = 0.2
+_PAUSE, _LONGEST_PAUSE = 0.2, 4.0
 _CONNECT: Final = 5.0
 _REASON: Final = "setup's proof"
 _OTHER: Final = "prove it from another address: --from ADDRESS"
@@ -76,7 +76,7 @@ def _until(accepted: bool, how: Probe, address: str) -> Verdict:
                 remedy="the MTA's log says why; prove it --from another ADDRESS, or --to one that it would send to",
             )
         time.sleep(min(pause, left))
-        pause *= 2  # Debian's Sendmail takes ten connections of a client in ten minutes
+        pause = min(2 * pause, _LONGEST_PAUSE)  # Debian's Sendmail takes ten connections of a client in ten minutes
 
 
 def _ask(control: Path, operation: str, **arguments: Any) -> None:
@@ -95,6 +95,8 @@ def _verdict(how: Probe, address: str) -> Verdict:
         for server in (loopback, address):
             try:
                 return probe(server, how.port, address, recipient=how.recipient)
+            except NoSmtp:
+                raise
             except MtaError as error:
                 if server == address and time.monotonic() > end:
                     raise MtaError(error.message, remedy="start it, or name its port: --port") from error

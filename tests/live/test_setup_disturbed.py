@@ -17,6 +17,12 @@ sleep 0.1
 kill -{signal} $setup
 wait $setup
 """
+FILL = """\
+cp -a /etc/postfix /run/kept
+mount -t tmpfs -o size=256k tmpfs /etc/postfix
+cp -a /run/kept/. /etc/postfix
+dd if=/dev/zero of=/etc/postfix/large 2>/dev/null || true
+"""
 FILES = ("/etc/postfix", "/etc/poprelay")
 
 
@@ -39,6 +45,15 @@ def test_one_that_was_killed_is_taken_back_or_begun_anew(host: Host) -> None:
     assert host.files("/etc/postfix") != before
     assert "it is accepted: 250" in host.run(*poprelay("setup", "--apply")).stdout
     host.run(*poprelay("setup", "--undo"))
+    assert host.files("/etc/postfix") == before
+
+
+def test_a_full_disk_changes_nothing(host: Host) -> None:
+    host.run("sh", "-ec", FILL)
+    before = host.files("/etc/postfix")
+    done = host.run(*poprelay("setup", "--apply"), check=False)
+    assert (done.returncode, "everything was put back: /etc/postfix/main.cf" in done.stderr) == (1, True), done
+    assert "No space left on device" in done.stderr
     assert host.files("/etc/postfix") == before
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from pwd import getpwuid
 from typing import Any
@@ -136,6 +137,17 @@ def test_a_later_run_is_taken_back_alone(tmp_path: Path, file: Path) -> None:
     assert file.read_text() == "a = 1\nb = 2\n"
 
 
+def test_an_access_list_is_kept(tmp_path: Path, file: Path) -> None:
+    entries = [(1, 6, -1), (2, 4, 1000), (4, 4, -1), (16, 4, -1), (32, 0, -1)]  # acl(5): ann, too, may read it
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(file, "system.posix_acl_access", acl)
+    record_path = tmp_path / "setup.json"
+    apply([Edit(file, b"x")], [], record_path, Record("postfix"))
+    assert os.getxattr(file, "system.posix_acl_access") == acl
+    undo(record_path, read_record(record_path), print)
+    assert os.getxattr(file, "system.posix_acl_access") == acl
+
+
 OURS = b"a = 1\nb = poprelay\n"
 
 
@@ -169,16 +181,16 @@ def test_a_later_run_keeps_what_others_have_changed_between(tmp_path: Path, file
 
 
 def test_while_the_mta_asks_still_all_that_it_asks_stays(tmp_path: Path, file: Path) -> None:
-    record_path, config = tmp_path / "setup.json", tmp_path / "poprelay.toml"
+    record_path, config, new = (tmp_path / name for name in ("setup.json", "poprelay.toml", "poprelay.cf"))
     apply([Edit(config, b"x\n")], [], record_path, Record("postfix"))
-    apply([Edit(file, OURS)], [], record_path, read_record(record_path), asking=True)
+    apply([Edit(new, b"y\n"), Edit(file, OURS)], [], record_path, read_record(record_path), asking=True)
     file.write_text("b = other, poprelay\n")
     ended: list[str] = []
     assert not undo(record_path, read_record(record_path), print, lambda: ended.append("daemon"))
-    assert (file.read_text(), config.exists(), ended) == ("b = other, poprelay\n", True, [])
+    assert (file.read_text(), config.exists(), new.exists(), ended) == ("b = other, poprelay\n", True, True, [])
     file.write_text("b = other\n")
     assert undo(record_path, read_record(record_path), print, lambda: ended.append("daemon"))
-    assert (file.read_text(), config.exists(), ended) == ("b = other\n", False, ["daemon"])
+    assert (file.read_text(), config.exists(), new.exists(), ended) == ("b = other\n", False, False, ["daemon"])
 
 
 @pytest.mark.parametrize("call", ["backups.shutil.copy2", "apply.replace"])

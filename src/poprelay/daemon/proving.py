@@ -119,7 +119,7 @@ def _client(how: Probe) -> Iterator[tuple[str, Verdict]]:
         trusted = address, first
     if how.source or shutil.which("ip") is None:
         raise _trusted(*trusted) if trusted else MtaError("this host has no address that will do", remedy=_OTHER)
-    run([("ip", "route", "add", "local", f"{LENT}/32", "dev", "lo")])
+    run([("ip", "route", "replace", "local", f"{LENT}/32", "dev", "lo")])
     try:
         first = _verdict(how, LENT)
         if first.accepted:

@@ -63,8 +63,8 @@ def apply(
     """Write every file, with a backup beside each that was there; note all of it in the record.
 
     Of a link the target is written. What an earlier run has changed keeps its first backup, and what others have
-    changed there since. `kept` files get a backup and are not written. `asking`: the files are the MTA's, and with them
-    it asks us. Raises MtaError; what was done until then is in the record.
+    changed there since. `kept` files get a backup and are not written. `asking`: with these the MTA
+    asks us. Raises MtaError; what was done until then is in the record.
     """
     known = {changed.path: changed for changed in record.files}
     edits = [msgspec.structs.replace(edit, path=Path(os.path.realpath(edit.path))) for edit in edits]
@@ -76,7 +76,7 @@ def apply(
         for edit in edits:
             at = edit.path
             if str(at) not in known:
-                record.files.append(Changed(str(at), at.exists(), asks=asking))
+                record.files.append(Changed(str(at), at.exists(), asks=asking and at.exists()))
             next(changed for changed in record.files if changed.path == str(at)).wrote(edit.content)
         fresh = [path for path in kept if str(path) not in known]
         record.files += [Changed(str(path), path.exists(), changing=True) for path in fresh]

@@ -17,6 +17,7 @@ from poprelay.errors import MtaError
 
 SUFFIX: Final = ".before-poprelay"
 """What a backup's name ends in; it lies beside its file."""
+_ATTRIBUTES: Final = ("system.posix_acl_access", "security.selinux")
 _OURS: Final = b"poprelay"
 """In whatever asks us."""
 _TEXT: Final = "latin-1"
@@ -35,7 +36,7 @@ class Changed(msgspec.Struct):
     changing: bool = False
     """Whether others write it because of us."""
     asks: bool = False
-    """Whether it is the MTA's: by it we are asked."""
+    """Whether it is the MTA's own: by it we are asked."""
 
     @property
     def backup(self) -> Path:
@@ -150,8 +151,8 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def _copy_attributes(path: Path, new: Path) -> None:
-    """Access lists, SELinux' label: as far as the file system has them, and lets us."""
-    for name in os.listxattr(path):
+    """As far as the file system has them."""
+    for name in _ATTRIBUTES:
         with contextlib.suppress(OSError):
             os.setxattr(new, name, os.getxattr(path, name))
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,3 +165,22 @@ def test_a_standard_input_that_is_closed_is_a_sentence_too(before: str) -> None:
     code = f"{before}\ntry: open_log('-')\nexcept Exception as error: {say}"
     given = None if before == "pass" else LOG
     assert with_input(code, given) == "SourceError - cannot be read: it is closed None None\n"
+
+
+FAULTS = """
+import resource, sys
+from poprelay.sources.archive import blocks, open_log
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
+print(sum(1 for block in blocks(open_log(sys.argv[1]))), faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep memory in other ways")
+def test_the_memory_of_a_block_is_there_for_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    path.write_bytes((b"x" * 99 + b"\n") * 160_000)
+    done = subprocess.run([sys.executable, "-c", FAULTS, path], check=True, capture_output=True, text=True)
+    read, faults = map(int, done.stdout.split())
+    assert read > 60
+    assert faults < 16 * read  # pages; a block has 64

@@ -17,8 +17,7 @@ from poprelay.sources.lines import Block, Lines
 from poprelay.sources.unpack import MAGIC, compressed, unpack
 
 CHUNK: Final = 256 * 1024
-"""Bytes read at a time where there is much to read. More is slower: memory of that size is given back and faulted in
-again for each block, and the processor's cache does not hold it."""
+"""Bytes read at a time where there is much to read. More is slower: the processor's cache does not hold it."""
 
 
 def open_log(path: str | os.PathLike[str]) -> io.BufferedReader:

@@ -15,6 +15,9 @@ import msgspec
 LONGEST: Final = 64 * 1024
 """Bytes of a line, its newline not counted, beyond which it is cut."""
 
+_PIECE: Final = 1024 * 1024
+"""Bytes of a piece of memory; blocks need less. Without that, each would be faulted in anew, which takes as long as
+reading it."""
 _HOLES: Final = re.compile(rb"^\0+", re.MULTILINE)
 
 
@@ -29,6 +32,7 @@ class Lines:
     """What is between two reads: a partial last line, or that a line over the limit is being skipped."""
 
     def __init__(self, partial: bytes = b"", *, skipping: bool = False) -> None:
+        bytes(_PIECE)  # given back at once: glibc keeps more for the next block from then on, see mallopt(3)
         self.partial = partial
         self.skipping = skipping
 

@@ -92,6 +92,8 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
                 problems.append(f"{role} {part['name']}: {part['error']}")
             elif part.get("state") == "missing":
                 problems.append(f"source {part['name']}: the file is missing")
+            elif part.get("state") == "hanging":
+                problems.append(f"source {part['name']}: reading it hangs; look at its file system")
             if part.get("skew"):
                 direction = "ahead of" if part["skew"] > 0 else "behind"
                 problems.append(

@@ -54,6 +54,7 @@ class Ticker:
         """Close what has ended, and start whatever is due; never waits."""
         keeper, clock = self._keeper, self._keeper.clock
         if clock.stepped_back():
+            log.warning("clock was set back; what is live lasts no longer than a period from now")
             keeper.shut(lambda draft: draft.clamp())
         now = clock.now()
         end = keeper.ledger.next_end()

@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 LOOK: Final = 1.0
 """Seconds between two looks at a quiet file."""
+HANGS: Final = 5.0
+"""Seconds after which one reading, a moment's work, is called hanging: a file system does not answer, or slowly."""
 SMALL: Final = 64 * 1024
 """Bytes read at a time while little comes; more comes of itself when there is more."""
 
@@ -155,8 +157,8 @@ class FileSource:
         return self._name
 
     def state(self) -> dict[str, object]:
-        """`state`: waiting (not begun), missing, catching up, following. `file` is the one that is being read, `offset`
-        and `size` are in bytes of it, `lag` is the bytes that are known to wait in all files."""
+        """`state`: waiting (not begun), missing, catching up, following, hanging. `file` is the one that is being read,
+        `offset` and `size` are in bytes of it, `lag` is the bytes that are known to wait in all files."""
         return dict(self._condition)
 
     async def batches(self, position: bytes | None, *, at_end: bool = False) -> AsyncIterator[Batch]:
@@ -171,7 +173,13 @@ class FileSource:
                 watch.start(woken.set)
             while True:
                 woken.clear()
-                step = await loop.run_in_executor(worker, reader.step)
+                watchman = loop.call_later(HANGS, self._hangs)
+                try:
+                    step = await loop.run_in_executor(worker, reader.step)
+                finally:
+                    watchman.cancel()
+                if self._condition["state"] == "hanging":
+                    log.info("log is read again", path=str(self._path))
                 self._condition = step.condition
                 if step.batch is not None:
                     yield step.batch
@@ -183,6 +191,10 @@ class FileSource:
             # Behind a read that may still be under way, and which a stalled filesystem may hold for long.
             worker.submit(reader.close)
             worker.shutdown(wait=False)
+
+    def _hangs(self) -> None:
+        log.warning("reading the log hangs; its logins wait", path=str(self._path))
+        self._condition = {**self._condition, "state": "hanging"}
 
 
 async def _wait(woken: asyncio.Event) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.host import seclude
 from live.conftest import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport", "short"]
@@ -36,6 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A folder with a short path: a unix socket's is at most 107 bytes."""
+    """A folder with a short path (a unix socket's is at most 107 bytes), and mounts that are ours alone."""
+    seclude()
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         yield Path(place)

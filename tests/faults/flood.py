@@ -29,7 +29,6 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
                 login.must = False
             at = world.stamp()
             world.write("".join(_line(at, f"u{login.address}", login.address) for login in logins))
-        world.said("too-many-grants", seconds=15)
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.judge()
     time.sleep(PERIOD + 1.0)
@@ -45,7 +44,6 @@ def users_of_one_address(world: World, count: int = USERS) -> None:
             world.write("".join(_line(at, f"u{block}-{number}", login.address) for number in range(BLOCK)))
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.truth.close([login.address])
-        world.said("too-many-users", seconds=20)
     time.sleep(2.0)
 
 
@@ -56,8 +54,6 @@ def names_without_end(world: World, count: int = 500) -> None:
             address = f"9.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
             length = world.chance.choice((LONGEST_NAME, 500, 5_000, 64_000))
             world.write(_line(world.stamp(), f"{number}" + "n" * length, address))
-        world.said("name-too-long", seconds=20)
-    world.judge()
 
 
 def _line(at: str, user: str, address: str) -> str:

@@ -25,8 +25,7 @@ def no_inotify(world: World) -> None:
     world.poprelay.prefix = [*prefix, "unshare", "--user", "--map-root-user", "sh", "-c", _WITHOUT_INOTIFY, "sh"]
     world.start()
     world.poprelay.prefix = prefix
-    (status,) = world.poprelay.run("status", "--json").objects()
-    assert not status["sources"][0]["inotify"]
+    assert not world.status()["sources"][0]["inotify"]
     world.log.rename(world.rotated())
     time.sleep(1.0)
     world.settled()
@@ -69,7 +68,6 @@ def descriptors_run_out(world: World) -> None:
             with contextlib.suppress(OSError):
                 peer.connect(str(world.place / "s"))
         time.sleep(2.0)
-        world.said("too many open files|Too many open files")
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
         for peer in peers:
@@ -88,7 +86,6 @@ def no_descriptor_at_all(world: World) -> None:
         time.sleep(3.0)
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
-    world.said("Too many open files|too many open files")
 
 
 def log_directory_crowded(world: World) -> None:
@@ -97,7 +94,6 @@ def log_directory_crowded(world: World) -> None:
     for number in range(3000):
         (folder / f"mail.log-{number:05}.part").touch()
     world.log.rename(world.rotated())
-    world.said("log was rotated")
     world.settled()
     moved = folder.with_name(f"crowd{world.chance.randrange(10**9)}")
     moved.mkdir()

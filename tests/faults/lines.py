@@ -52,8 +52,33 @@ def failure(chance: random.Random, at: datetime, *, traditional: bool = False) -
     return _written(chance.choice(FAILURES), name, at, traditional=traditional)
 
 
+def session(user: str, address: str, at: datetime, *, traditional: bool = False) -> str:
+    """A login of Dovecot's, of another host, where `session_ends` may follow."""
+    return (
+        f"{_stamp(at, traditional=traditional)} box dovecot: imap-login: Login: user=<{user}>, method=PLAIN, "
+        f"rip={address}, lip=9.9.9.9, mpid=7, TLS, session=<{_key(address)}>\n"
+    )
+
+
+def session_ends(user: str, address: str, at: datetime, *, traditional: bool = False) -> str:
+    """Its logout."""
+    return (
+        f"{_stamp(at, traditional=traditional)} box dovecot: imap({user})<7><{_key(address)}>: "
+        "Disconnected: Logged out in=9 out=470 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 "
+        "body_bytes=0\n"
+    )
+
+
+def _key(address: str) -> str:
+    return address.replace(".", "x")
+
+
+def _stamp(at: datetime, *, traditional: bool) -> str:
+    return f"{at:%b} {at.day:2} {at:%H:%M:%S}" if traditional else at.isoformat(timespec="microseconds")
+
+
 def _written(form: Template, user: str, at: datetime, *, traditional: bool) -> str:
-    plain = f"{at:%b} {at.day:2} {at:%H:%M:%S}"
-    full = at.isoformat(timespec="microseconds")
-    fresh = [_TRADITIONAL.sub(plain, _ISO.sub(plain if traditional else full, line, 1), 1) for line in form.lines]
+    plain = _stamp(at, traditional=True)
+    full = _stamp(at, traditional=traditional)
+    fresh = [_TRADITIONAL.sub(plain, _ISO.sub(full, line, 1), 1) for line in form.lines]
     return "".join(f"{line}\n" for line in Template(tuple(fresh), form.address).filled(user))

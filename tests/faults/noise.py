@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 
 from faults.world import World
+from live.running import until
 
 
 def long_lines(world: World) -> None:
-    """Of ten million bytes, one without and one with a login's text in it."""
+    """Of ten million bytes, one without and one with a login's text in it; `status` counts them."""
+    before = world.status()["sources"][0]["cut"]
     for _ in range(2):
         with world.quiet():
             world.write("x" * 10_000_000 + "\n")
             world.write("x" * 10_000_000 + world.login_lines("eve", "6.6.6.6"))
         time.sleep(0.3)
+    with world.quiet():
+        until(world.has_read, step=0.1)
+    assert world.status()["sources"][0]["cut"] >= before + 4
 
 
 def binary(world: World) -> None:

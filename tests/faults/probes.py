@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from faults.lines import FORGED
 from faults.truth import Truth
@@ -80,21 +81,56 @@ class MapProbe:
             self._reader = None
 
 
-class ServiceProbe:
-    """Asks the socketmap service for one address after the other, over one connection while it lasts."""
+class Protocol(NamedTuple):
+    """How an MTA asks a service, what it hears (None: not all of it yet), and what its answers begin with."""
 
-    def __init__(self, path: Path, truth: Truth, chance: random.Random) -> None:
+    name: str
+    question: Callable[[str], bytes]
+    heard: Callable[[bytes], str | None]
+    allows: str
+    others: tuple[str, ...]
+
+
+def _netstring(raw: bytes) -> str | None:
+    length, colon, rest = raw.partition(b":")
+    return rest[: int(length)].decode() if colon and len(rest) > int(length) else None
+
+
+SOCKETMAP: Final = Protocol(
+    name="socketmap",
+    question=lambda address: f"{len(address) + 6}:relay {address},".encode(),
+    heard=_netstring,
+    allows="OK ",
+    others=("NOTFOUND ", "TEMP "),
+)
+POLICY: Final = Protocol(
+    name="policy",
+    question=lambda address: f"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address={address}\n\n".encode(),
+    heard=lambda raw: raw.decode() if raw.endswith(b"\n\n") else None,
+    allows="action=OK",
+    others=("action=DUNNO\n", "action=DEFER_IF_REJECT "),
+)
+
+
+class ServiceProbe:
+    """Asks a service for one address after the other, over one connection while it lasts."""
+
+    def __init__(self, protocol: Protocol, path: Path, truth: Truth, chance: random.Random) -> None:
         self.slowest = 0.0
         """Seconds that the slowest answer took, since this was last set to 0."""
+        self.answered = 0
+        """Questions that were answered."""
         self.failed = 0
         """Questions without an answer: the daemon was down, or did not let us in."""
+        self._protocol = protocol
         self._path = path
         self._truth = truth
         self._chance = chance
         self._peer: socket.socket | None = None
 
     def ask(self, ended: threading.Event) -> None:
-        while not ended.wait(0.004):
+        protocol = self._protocol
+        while not ended.wait(0.008):
             address = self._some_address()
             asked = time.time()
             began = time.monotonic()
@@ -106,11 +142,12 @@ class ServiceProbe:
                 ended.wait(0.02)
                 continue
             self.slowest = max(self.slowest, time.monotonic() - began)
+            self.answered += 1
             self._truth.asked += 1
-            if answer.startswith("OK "):
-                self._truth.told("the service", [address], asked)
-            elif not answer.startswith(("NOTFOUND ", "TEMP ")):
-                self._truth.wrong.append(f"the service said {answer!r}")
+            if answer.startswith(protocol.allows):
+                self._truth.told(protocol.name, [address], asked)
+            elif not answer.startswith(protocol.others):
+                self._truth.wrong.append(f"{protocol.name} said {answer!r}")
         self._close()
 
     def _some_address(self) -> str:
@@ -122,17 +159,15 @@ class ServiceProbe:
             self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._peer.settimeout(15)
             self._peer.connect(str(self._path))
-        query = f"relay {address}".encode()
-        self._peer.sendall(b"%d:%s," % (len(query), query))
+        self._peer.sendall(self._protocol.question(address))
         said = b""
         while True:
             piece = self._peer.recv(4096)
             if not piece:
                 raise ConnectionResetError
             said += piece
-            length, colon, rest = said.partition(b":")
-            if colon and len(rest) > int(length):
-                return rest[: int(length)].decode()
+            if (answer := self._protocol.heard(said)) is not None:
+                return answer
 
     def _close(self) -> None:
         if self._peer is not None:

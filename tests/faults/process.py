@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from faults.truth import PERIOD
 from faults.world import World
 from live.running import until
 
@@ -48,14 +49,14 @@ def hung_up(world: World) -> None:
     for _ in range(300):
         os.kill(world.poprelay.pid, signal.SIGHUP)
         time.sleep(0.003)
-    world.said("reloaded")
 
 
 def halted(world: World) -> None:
     """SIGSTOP for longer than a period, as of a virtual machine that is moved: the map stands still, then is right."""
     world.map_probe.muzzled.set()
+    world.truth.unread = True
     os.kill(world.poprelay.pid, signal.SIGSTOP)
-    time.sleep(6.0)
+    time.sleep(PERIOD + 2.0)
     os.kill(world.poprelay.pid, signal.SIGCONT)
     time.sleep(1.0)
     world.map_probe.muzzled.clear()

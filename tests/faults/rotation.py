@@ -16,7 +16,6 @@ from live.running import until
 def renamed(world: World) -> None:
     """logrotate: the log gets another name; whoever writes it makes a new one."""
     world.log.rename(world.rotated())
-    world.said("log was rotated")
 
 
 def renamed_often(world: World) -> None:
@@ -26,7 +25,6 @@ def renamed_often(world: World) -> None:
             world.log_in()
             world.log.rename(world.rotated())
         time.sleep(world.chance.uniform(0.0, 0.15))
-    world.said("log was rotated")
 
 
 def copied_and_truncated(world: World) -> None:
@@ -35,7 +33,6 @@ def copied_and_truncated(world: World) -> None:
         world.log_in()
         shutil.copyfile(world.log, world.rotated())
         os.truncate(world.log, 0)
-    world.said("log was truncated")
 
 
 def truncated(world: World) -> None:
@@ -43,7 +40,6 @@ def truncated(world: World) -> None:
     with world.quiet():
         until(world.has_read, step=0.1)
         os.truncate(world.log, 0)
-    world.said("log was truncated")
 
 
 def compressed(world: World) -> None:
@@ -56,7 +52,6 @@ def compressed(world: World) -> None:
     packed.with_suffix(".part").write_bytes(pack(old.read_bytes()))
     packed.with_suffix(".part").rename(packed)
     old.unlink()
-    world.said("log was rotated")
 
 
 def compressed_while_down(world: World) -> None:
@@ -95,8 +90,7 @@ def missing(world: World) -> None:
     with world.quiet():
         until(world.has_read, step=0.1)
         world.log.unlink()
-        until(lambda: "missing" in world.poprelay.run("status").out, step=0.2, what="status says 'missing'")
-        world.said("missing")
+        world.told()
 
 
 def directory_replaced(world: World) -> None:

@@ -22,7 +22,8 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults import flood
-from faults.catalog import FAULTS, Fault, name
+from faults.catalog import FAULTS, Fault, undergo
+from faults.host import seclude
 from faults.world import World
 
 SECONDS: Final = float(os.environ.get("SOAK", "3600"))
@@ -39,12 +40,16 @@ def a_hundred_thousand_users(world: World) -> None:
     flood.users_of_one_address(world, 100_000)
 
 
-LONG: Final[tuple[Fault, ...]] = (a_million_addresses, a_hundred_thousand_users)
+LONG: Final = (
+    Fault(a_million_addresses, said=("too-many-grants",)),
+    Fault(a_hundred_thousand_users, said=("too-many-users",)),
+)
 
 
 def main(seed: int) -> int:
     """Run until the time is over, or something is wrong; returns the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # then, too, nothing is left behind
+    seclude()
     chance = random.Random(seed)
     began = time.monotonic()
     done: Counter[str] = Counter()
@@ -58,11 +63,9 @@ def main(seed: int) -> int:
                 while time.monotonic() - began < SECONDS:
                     bag = bag or chance.sample([*FAULTS, *LONG], len(FAULTS + LONG))
                     fault = bag.pop()
-                    print(f"{time.monotonic() - began:7.0f} s  {name(fault)}", flush=True)
-                    world.mark()
-                    fault(world)
-                    world.settled(seconds=60)
-                    done[name(fault)] += 1
+                    print(f"{time.monotonic() - began:7.0f} s  {fault.name}", flush=True)
+                    undergo(world, fault, seconds=60)
+                    done[fault.name] += 1
                     time.sleep(chance.uniform(0.0, 2.0))
                     _tidy(world)
         except Exception:  # noqa: BLE001  # whatever it is, it is the report's first line
@@ -81,6 +84,7 @@ def report(seed: int, seconds: float, world: World, done: Counter[str], failed: 
         "faults done": f"{done.total()}, of {len(done)} kinds",
         "logins written": f"{len(truth.logins):,}",
         "questions asked": f"{truth.asked:,}",
+        "not answered": f"{sum(probe.failed for probe in world.services):,}, while it was down or full",
         "wrong answers": len(truth.wrong),
         "worst lateness": f"{truth.latest:.2f} s",
         "peak memory": f"{world.peak:.0f} MiB",

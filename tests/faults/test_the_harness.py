@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from faults import clock, flood, process, storage
-from faults.catalog import Fault
+from faults.catalog import FAULTS, Fault, go_through
+from faults.truth import HELD
 from faults.world import World
 from live.running import until
 
@@ -29,6 +31,11 @@ def truncated(world: World) -> None:
         os.truncate(world.log, 0)
 
 
+def time_passes(world: World) -> None:
+    """Sessions end, and what they held, while nothing is wrong."""
+    time.sleep(HELD)
+
+
 class Safeguard(NamedTuple):
     """What protects: in which file, its text, what stands there when it is off; the fault, and what is seen then."""
 
@@ -36,7 +43,7 @@ class Safeguard(NamedTuple):
     file: str
     text: str
     off: str
-    fault: Fault
+    does: Callable[[World], None]
     seen: str
 
 
@@ -79,7 +86,7 @@ SAFEGUARDS = [
         'return "too-many-grants"',
         "return None",
         flood.addresses,
-        "more than max_grants|too-many-grants",
+        "more than max_grants",
     ),
     Safeguard(
         "an address of too many users is closed",
@@ -87,7 +94,7 @@ SAFEGUARDS = [
         'return "too-many-users"',
         "return None",
         flood.users_of_one_address,
-        "allowed .* too late|too-many-users",
+        "allowed .* too late",
     ),
     Safeguard(
         "what has ended goes, though the ledger cannot be written",
@@ -96,6 +103,22 @@ SAFEGUARDS = [
         "if end is not None and end <= now and not keeper.store_error:",
         storage.ledger_full,
         "the map allowed .* too late",
+    ),
+    Safeguard(
+        "a session that has ended holds nothing",
+        "ledger/draft.py",
+        "Cell(grant, sessions.without(cell.sessions, session.key))",
+        "Cell(grant, cell.sessions)",
+        time_passes,
+        "allowed .* too late",
+    ),
+    Safeguard(
+        "a period begins at its end",
+        "ledger/draft.py",
+        "grant = _later(cell.grant, at, self._state.terms.period, None)",
+        "grant = cell.grant",
+        time_passes,
+        "lost: ",
     ),
     Safeguard(
         "the clock is looked at",
@@ -116,14 +139,7 @@ def test_without_it_the_harness_fails(safeguard: Safeguard, short: Path) -> None
     text = file.read_text()
     assert text.count(safeguard.text) == 1, "the safeguard is not where it was"
     file.write_text(text.replace(safeguard.text, safeguard.off))
+    fault = next((each for each in FAULTS if each.does is safeguard.does), Fault(safeguard.does))
     world = World(short / "world", seed=1, source=source)
     with pytest.raises(AssertionError, match=safeguard.seen):
-        _go_through(safeguard.fault, world)
-
-
-def _go_through(fault: Fault, world: World) -> None:
-    with world:
-        time.sleep(0.7)
-        world.mark()
-        fault(world)
-        world.settled(seconds=8)
+        go_through(world, fault, seconds=8)

@@ -7,6 +7,7 @@ login that is still in the log is seen, and all is well again.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import itertools
 import os
 import random
@@ -17,17 +18,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from faults import lines
 from faults.host import Host
-from faults.probes import MapProbe, ServiceProbe
-from faults.truth import PERIOD, Login, Truth
+from faults.probes import POLICY, SOCKETMAP, MapProbe, ServiceProbe
+from faults.truth import HELD, PERIOD, SHORT, Login, Truth
 from live.daemon import PROGRAM, Poprelay
 from live.running import until
 
 RATE: Final = 40.0
 """Logins a second."""
+SESSIONS: Final = 0.2
+"""How many of them begin a session that may hold its grant."""
 MEMORY: Final = 140.0
 """MiB that the daemon may take, whatever is done to it; a flood of logins says so if it needs more."""
 MOST: Final = 8_000
@@ -40,7 +43,7 @@ _UNPRIVILEGED: Final = ("setpriv", "--bounding-set", "-dac_override,-dac_read_se
 _CONFIG: Final = """
 [relay]
 period = "{period:g}s"
-max_session = "{period:g}s"
+max_session = "{held:g}s"
 max_grants = {most}
 exclude_networks = []
 [[sources]]
@@ -75,7 +78,7 @@ class World:
         self.log.touch()
         self.map = self.host.maps / "relay.lmdb"
         config = _CONFIG.format(
-            period=PERIOD, most=MOST, log=self.log, agents=list(lines.SERVERS), map=self.map, place=place
+            period=PERIOD, held=HELD, most=MOST, log=self.log, agents=list(lines.SERVERS), map=self.map, place=place
         ).replace("'", '"')
         self.poprelay = Poprelay(place / "d", config, ledger=self.host.state / "private" / "ledger.db")
         self.poprelay.prefix = [*_UNPRIVILEGED]
@@ -87,7 +90,13 @@ class World:
         """The zone of stamps without year and zone; None: some say all, others are of UTC."""
         self.truth = Truth()
         self.map_probe = MapProbe(self.map, self.truth)
-        self.service_probe = ServiceProbe(place / "s", self.truth, random.Random(seed + 1))
+        self.services = [
+            ServiceProbe(SOCKETMAP, place / "s", self.truth, random.Random(seed + 1)),
+            ServiceProbe(POLICY, place / "p", self.truth, random.Random(seed + 2)),
+        ]
+        self.shown: tuple[str, ...] = ()
+        """What `status` and the log have to say of what is done now, while it lasts."""
+        self.has_told = False
         self.peak = 0.0
         """MiB that the daemon has taken at most, as far as it was looked at."""
         self.memory = MEMORY
@@ -96,8 +105,10 @@ class World:
         self._writing = threading.RLock()
         self._said_from = 0
         self._is_torn = False
+        self._open: list[tuple[float, Login]] = []
+        """Sessions that will end, and when."""
         self._ended = threading.Event()
-        work = (self._write, self.truth.starved.watch, self.map_probe.ask, self.service_probe.ask)
+        work = (self._write, self.truth.starved.watch, self.map_probe.ask, *(probe.ask for probe in self.services))
         self._threads = [threading.Thread(target=each, args=(self._ended,), daemon=True) for each in work]
 
     def __enter__(self) -> Self:
@@ -127,12 +138,13 @@ class World:
         with self._writing:
             yield
 
-    def log_in(self) -> Login:
-        """Write one login's lines."""
+    def log_in(self, *, session: bool = False) -> Login:
+        """Write one login's lines. `session`: with a session that may hold its grant, and ends or does not."""
         with self._writing:
-            login = self.truth.log_in()
+            login = self.truth.log_in(session=session)
+            say = self._session_lines if session else self.login_lines
             try:
-                login.must = self.write(self.login_lines(f"user{login.address}", login.address))
+                login.must = self.write(say(_user(login), login.address))
             except OSError:
                 login.must = False
             return login
@@ -169,7 +181,23 @@ class World:
                     traditional = self.traditional is not None
                     with contextlib.suppress(OSError):
                         self.write(lines.failure(self.chance, self._now(), traditional=traditional))
-                self.log_in()
+                session = self.chance.random() < SESSIONS
+                login = self.log_in(session=session)
+                if session and self.chance.random() < 0.8:
+                    heapq.heappush(self._open, (login.at + self.chance.uniform(0.5, SHORT), login))
+                self._end_sessions()
+
+    def _session_lines(self, user: str, address: str) -> str:
+        return lines.session(user, address, self._now(), traditional=self.traditional is not None)
+
+    def _end_sessions(self) -> None:
+        traditional = self.traditional is not None
+        while self._open and self._open[0][0] < time.time():
+            _, login = heapq.heappop(self._open)
+            text = lines.session_ends(_user(login), login.address, self._now(), traditional=traditional)
+            with contextlib.suppress(OSError):
+                if self.write(text):
+                    self.truth.log_out(login)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(time.time() + self.offset, self.traditional or UTC)
@@ -219,18 +247,23 @@ class World:
         """The daemon's log says so, since the mark."""
         until(lambda: re.search(word, self._log()), seconds=seconds, step=0.1, what=f"its log says {word!r}")
 
-    def told(self, word: str, *, seconds: float = 10.0) -> None:
-        """`status` says so, and the log."""
+    def told(self) -> None:
+        """Now that what is done lasts, `status` says it, in the words that the catalog has for it."""
+        assert self.shown, "the catalog has no word of it"
         until(
-            lambda: re.search(word, self.poprelay.run("status").out),
-            seconds=seconds, step=0.2, what=f"status says {word!r}",
+            lambda: all(re.search(word, self.poprelay.run("status").out) for word in self.shown),
+            seconds=20, step=0.2, what=f"status says {self.shown}",
         )  # fmt: skip
-        self.said(word, seconds=1.0)
+        self.has_told = True
+
+    def status(self) -> dict[str, Any]:
+        """All that `status` knows."""
+        (status,) = self.poprelay.run("status", "--json").objects()
+        return status
 
     def has_read(self) -> bool:
         """Whether nothing that is in the log waits to be read."""
-        (status,) = self.poprelay.run("status", "--json").objects()
-        return all(source["lag"] == 0 and source["caught_up"] for source in status["sources"])
+        return all(source["lag"] == 0 and source["caught_up"] for source in self.status()["sources"])
 
     def settled(self, *, seconds: float = 20.0) -> None:
         """Wait until all is well and the log is read; then every login in it that is young is seen, in the map too.
@@ -246,15 +279,17 @@ class World:
                 time.sleep(0.1)
                 lost -= {address for address, _ in self.poprelay.allowed()} & self.map_probe.keys()
             assert not lost, f"lost: {sorted(lost)}"
-        self.judge()
+            self.truth.unread = False
+            self.judge()
 
     def judge(self) -> None:
         """Nothing was answered wrongly, and little memory was taken; no login was counted twice."""
         self._look_at_memory()
         assert not self.truth.wrong, self.truth.wrong[:20]
         assert self.peak < self.memory, f"{self.peak:.0f} MiB"
-        (status,) = self.poprelay.run("status", "--json").objects()
-        assert status["changes"]["renewed"] == 0, "each address logs in once, so that was counted twice"
+        status = self.status()
+        ends = status["sources"][0]["logouts"]
+        assert status["changes"]["renewed"] <= ends, "each address logs in and out once, so that was counted twice"
         assert status["grants"] <= MOST, f"{status['grants']} grants are more than max_grants"
 
     def _healthy(self) -> str:
@@ -271,3 +306,7 @@ class World:
             found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.poprelay.pid}/status").read_text())
             assert found is not None
             self.peak = max(self.peak, int(found[1]) / 1024)
+
+
+def _user(login: Login) -> str:
+    return f"user{login.address}"

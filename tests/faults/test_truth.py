@@ -1,0 +1,52 @@
+"""What excuses a late answer, and what does not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from faults.truth import Truth
+
+
+def waiting(truth: Truth, *, since: float, seconds: float) -> None:
+    """Ten seconds of measurements: its main thread waited so long, from `since` seconds ago."""
+    truth.starved.pid = 7
+    for tenth in range(101):
+        at = tenth / 10 - 10
+        truth.starved.note(100 + at, {7: min(max(at + since, 0.0), seconds), 8: 0.0})
+
+
+@pytest.mark.parametrize(
+    ("late", "since", "waited", "is_wrong"),
+    [
+        (0.9, 9.0, 0.0, False),
+        (1.2, 9.0, 0.0, True),
+        (1.9, 2.0, 1.0, False),
+        (2.2, 2.0, 1.0, True),
+        (1.9, 9.0, 1.0, True),
+        (2.9, 9.0, 5.0, True),
+        (4.5, 9.0, 9.0, True),
+    ],
+    ids=[
+        "in time",
+        "late",
+        "as late as it waited",
+        "later than it waited",
+        "a wait before",
+        "long waits before",
+        "far too late",
+    ],
+)
+def test_a_late_answer_is_excused_by_as_much_as_the_daemon_waited_then(
+    late: float,
+    since: float,
+    waited: float,
+    is_wrong: bool,
+) -> None:
+    truth = Truth()
+    login = truth.log_in()
+    login.until = time.time() - late
+    waiting(truth, since=since, seconds=waited)
+    truth.told("the map", [login.address], login.until + late)
+    assert bool(truth.wrong) == is_wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import time
 from collections.abc import Iterator
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from poprelay.agents import catalog, proof
+from poprelay import agents, scan
+from poprelay.agents import catalog, patterns, proof
 from poprelay.agents.base import Agent
 from poprelay.agents.patterns import tree
+from poprelay.errors import AgentError
 from poprelay.scan.headers import split
 from poprelay.scan.needles import LIMIT, needles
 
@@ -153,3 +157,30 @@ def test_all_agents_together_need_few_needles() -> None:
     texts = {text for agent in AGENTS for kind in needles(agent) for text in kind}
     assert len(texts) < LIMIT
     assert min(map(len, texts)) >= 4
+
+
+OURS = [
+    (f"{module.name}.{name}", value.pattern)
+    for package in (agents, scan)
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    for name, value in vars(importlib.import_module(module.name)).items()
+    if isinstance(value, re.Pattern)
+]
+
+
+def test_no_expression_of_ours_is_one_that_an_older_python_misreads(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [text.decode("latin-1") if isinstance(text, bytes) else text for _, text in OURS]
+    assert len(texts) > 20
+    assert [text for text in texts if patterns._POSSESSIVE.search(text)] == []
+    monkeypatch.setattr(patterns, "_SOUND", (99,))
+    for agent in AGENTS:
+        type(agent)()
+
+
+@pytest.mark.parametrize("text", ["(?: ok)?+", "(?:ok )*+", "(?P<tls>x)++", "(?:x){1,3}+"])
+def test_an_older_python_is_given_no_pattern_that_it_misreads(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = rf"{text}from (?P<user>\S++) (?P<address>[0-9.]++)$"
+    assert patterns.compiled("mine", "login", pattern).groups >= 2
+    monkeypatch.setattr(patterns, "_SOUND", (99,))
+    with pytest.raises(AgentError, match="possessive repeat of a group at character"):
+        patterns.compiled("mine", "login", pattern)

@@ -13,7 +13,7 @@ from typing import Final
 
 from poprelay.agents.base import UNCUT, Agent
 
-_FROM: Final = r", ip=\[(?P<address>[0-9a-fA-F.:]++)\](?:, port=\[(?P<session>[0-9]++)\])?+"
+_FROM: Final = r", ip=\[(?P<address>[0-9a-fA-F.:]++)\](?>, port=\[(?P<session>[0-9]++)\]|)"
 
 
 class Courier(Agent):
@@ -41,10 +41,10 @@ class Courier(Agent):
     }
     secure_programs = ("imapd-ssl", "pop3d-ssl")
     login = (
-        rf"{UNCUT}LOGIN, user=(?P<user>.*){_FROM}(?:, protocol=(?P<service>IMAP|POP3))?+"
-        r"(?:, (?:stls|starttls)=(?P<tls>1))?+$"
+        rf"{UNCUT}LOGIN, user=(?P<user>.*){_FROM}(?>, protocol=(?P<service>IMAP|POP3)|)"
+        r"(?>, (?:stls|starttls)=(?P<tls>1)|)$"
     )
-    logout = rf"(?:LOGOUT|DISCONNECTED|TIMEOUT), user=(?P<user>.*){_FROM}(?:, [a-z]++=[0-9]++)*+$"
+    logout = rf"(?:LOGOUT|DISCONNECTED|TIMEOUT), user=(?P<user>.*){_FROM}(?>(?:, [a-z]++=[0-9]++)*)$"
     resembles = r"LOGIN, "
     login_needles = ("LOGIN, user=",)
     logout_needles = ("LOGOUT, user=", "DISCONNECTED, user=", "TIMEOUT, user=")

@@ -16,8 +16,8 @@ from typing import Final
 
 from poprelay.agents.base import Agent
 
-_FROM: Final = r"login: (?:[^\s\[\]]++ ?+)?+\[(?P<address>[0-9a-fA-F.:]++)\] "
-_SESSION: Final = r"(?: SESSIONID=<(?P<session>[^<>\s]++)>)?+"
+_FROM: Final = r"login: (?>[^\s\[\]]++ ?+|)\[(?P<address>[0-9a-fA-F.:]++)\] "
+_SESSION: Final = r"(?> SESSIONID=<(?P<session>[^<>\s]++)>|)"
 
 
 class Cyrus(Agent):
@@ -37,8 +37,8 @@ class Cyrus(Agent):
     accounts = ("cyrus",)
     service: Mapping[str, str] = {"imapd": "imap", "pop3d": "pop3"}
     login = (
-        rf"{_FROM}(?P<user>.+) [A-Za-z0-9_-]++(?P<tls>\+TLS)?+ User logged in{_SESSION}$",
-        rf"{_FROM}(?P<user>[^\s]{{1,256}}+) plaintext(?P<tls>\+TLS)?+ ?+$",  # before 2.2
+        rf"{_FROM}(?P<user>.+) [A-Za-z0-9_-]++(?>(?P<tls>\+TLS)|) User logged in{_SESSION}$",
+        rf"{_FROM}(?P<user>[^\s]{{1,256}}+) plaintext(?>(?P<tls>\+TLS)|) ?+$",  # before 2.2
     )
     logout = r"session ended: sessionid=<(?P<session>[^<>\s]++)> userid=<(?P<user>.+)> id\.name=<"
     resembles = r"login: "

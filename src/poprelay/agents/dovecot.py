@@ -15,24 +15,24 @@ from typing import Final
 from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"[0-9a-fA-F.:]++"
-_SERVICE: Final = r"(?:Info: )?+(?P<service>imap|pop3)-login: (?:Info: )?+"
+_SERVICE: Final = r"(?>Info: |)(?P<service>imap|pop3)-login: (?>Info: |)"
 
 # Most names have no '>' and end at the first one. The tail has none but the session's, so that a name which has one
 # fails there, and is then taken greedily. Dovecot cuts names at 80 characters: where it had not, syslog might have cut
 # the line within one.
 _USER: Final = r"user=<(?P<user>[^>]{0,400}+|.{0,400})>"
-_FROM: Final = rf"(?:, method=[A-Za-z0-9_-]++)?+, rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?:, mpid=[0-9]++)?+"
-_TLS: Final = r"(?:, (?P<tls>TLS|secured)(?:v[^,<>]*+|: [^,<>]*+)?+)?+(?:, TLSv[^,<>]*+)?+"
-_TAIL: Final = _FROM + _TLS + r"(?:, session=<(?P<session>[^<> \t]*+)>)?+$"
+_FROM: Final = rf"(?>, method=[A-Za-z0-9_-]++|), rip=(?P<address>{_ADDRESS}), lip={_ADDRESS}(?>, mpid=[0-9]++|)"
+_TLS: Final = r"(?>, (?P<tls>TLS|secured)(?>v[^,<>]*+|: [^,<>]*+|)|)(?>, TLSv[^,<>]*+|)"
+_TAIL: Final = _FROM + _TLS + r"(?>, session=<(?P<session>[^<> \t]*+)>|)$"
 
 # In `proxy(...)` the name is raw, and a failure begins alike: no parenthesis in it, nor in the cleaned name behind it.
 _PROXY: Final = _SERVICE + r"proxy\([^()]++\): "
-_BACK_END: Final = rf"(?:remote host|<{_ADDRESS}>|[^\s()<>]+)(?: \(master [^()]++\))?+(?: \([\d.]++ secs\))?+"
+_BACK_END: Final = rf"(?:remote host|<{_ADDRESS}>|[^\s()<>]+)(?> \(master [^()]++\)|)(?> \([\d.]++ secs\)|)"
 _PROXIED: Final = r": user=<(?P<user>[^()]*)>" + _TAIL
 
 # A name with `)<` or `):` would let another session's end be forged, by it or by text further on in the line.
 # Before 2.3 there was neither process nor session.
-_OF_USER: Final = r"\((?P<user>[^)]*+(?:\)(?![<:])[^)]*+)*+)\)(?:<[0-9]++><(?P<session>[^<> \t]++)>)?+: (?:Info: )?+"
+_OF_USER: Final = r"\((?P<user>[^)]*+(?>(?:\)(?![<:])[^)]*+)*))\)(?><[0-9]++><(?P<session>[^<> \t]++)>|): (?>Info: |)"
 _END: Final = r"(?:Disconnected|Logged out|Connection closed|Server shutting down)\b"
 
 
@@ -58,10 +58,10 @@ class Dovecot(Agent):
         rf"{_SERVICE}(?:Login|Logged in): {_USER}{_TAIL}",
         rf"{UNCUT}{_PROXY}[Ss]tarted proxying to {_BACK_END}{_PROXIED}",
         # 0.99, whose tag is the process itself or `dovecot`
-        rf"{UNCUT}(?:{_SERVICE})?+Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
+        rf"{UNCUT}(?>{_SERVICE}|)Login: (?P<user>[^\s,\[\]<>=]++) \[(?P<address>{_ADDRESS})\]$",
     )
     logout = (
-        rf"(?:Info: )?+(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
+        rf"(?>Info: |)(?P<service>imap|pop3|IMAP|POP3){_OF_USER}{_END}",
         rf"{_PROXY}(?:Disconnected by|disconnecting) [^<>]*{_PROXIED}",
     )
     service: Mapping[str, str] = {"imap-login": "imap", "pop3-login": "pop3"}

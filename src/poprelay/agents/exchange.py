@@ -41,8 +41,8 @@ class Exchange(Agent):
         "auth": "pop3",
         "quit": "pop3",
     }
-    login = rf"(?P<service>login|authenticate|pass|auth){_WHO}R=(?:OK|ok)(?:;[^\t]*+)?+$"
-    logout = rf"(?P<service>logout|quit){_WHO}R=(?:OK|ok)(?:;[^\t]*+)?+$"
+    login = rf"(?P<service>login|authenticate|pass|auth){_WHO}R=(?:OK|ok)(?>;[^\t]*+|)$"
+    logout = rf"(?P<service>logout|quit){_WHO}R=(?:OK|ok)(?>;[^\t]*+|)$"
     resembles = r"(?:login|authenticate|pass|auth)\t[^\t]*+\t[^\t]*+\t[^\t]*+\tR=(?i:ok)\b"
     login_needles = ("R=OK", "R=ok")
     logout_needles = login_needles

@@ -22,7 +22,7 @@ class Imapproxy(Agent):
     units = ("imapproxy.service",)  # it runs as nobody
     service = "imap"
     login = (
-        rf"{UNCUT}LOGIN: '(?P<user>[^']*+(?:'(?! \()[^']*+)*+)' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"
+        rf"{UNCUT}LOGIN: '(?P<user>[^']*+(?>(?:'(?! \()[^']*+)*))' \((?P<address>[0-9a-fA-F.:]*[0-9a-fA-F.]):[0-9]++\)"
         r" on (?:new|existing) sd \[[0-9]++\]$"
     )
     resembles = r"LOGIN: '[^']*' \([^)]*\) on "

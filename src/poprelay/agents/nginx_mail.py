@@ -18,10 +18,10 @@ from typing import Final
 from poprelay.agents.base import Agent
 
 _WHO: Final = (
-    r"client: (?P<address>[0-9a-fA-F.:]++)(?P<tls> using starttls)?+, server: [^\s,]*:(?P<service>[0-9]++),"
+    r"client: (?P<address>[0-9a-fA-F.:]++)(?>(?P<tls> using starttls)|), server: [^\s,]*:(?P<service>[0-9]++),"
     r' login: "(?P<user>.*)", upstream: [^\s,"]++$'
 )
-_LINE: Final = r"(?:[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} )?+\[info\] [0-9]++#[0-9]++: (?P<session>\*[0-9]++) "
+_LINE: Final = r"(?>[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} |)\[info\] [0-9]++#[0-9]++: (?P<session>\*[0-9]++) "
 
 
 class NginxMail(Agent):

@@ -8,6 +8,7 @@ A pattern is a regular expression in Python's syntax, written as text and matche
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -17,6 +18,11 @@ from poprelay.errors import AgentError
 
 GROUPS: Final = ("user", "address", "service", "tls", "session")
 """The groups that an event is made from; the first two are required in a login."""
+
+_SOUND: Final = (3, 11, 5)
+_POSSESSIVE: Final = re.compile(r"(?<!\\)\)(?:[?*+]|\{[\d,]+\})\+")
+"""Before that Python such a repeat may move where a group begins (python/cpython#100061, #106052): an address, say. Our
+own patterns have atomic groups in its place."""
 
 _parser: Final[Any] = import_module("re._parser")  # re's own reader: what it accepts is what we reason about
 
@@ -49,6 +55,15 @@ def compiled(agent: str, kind: str, pattern: str, needs: Sequence[str] | None = 
             position=error.pos,
             **where,
         ) from None
+    misread = _POSSESSIVE.search(pattern) if sys.version_info < _SOUND else None
+    if misread is not None:
+        raise AgentError(
+            f"agent {agent}: the {kind} pattern has a possessive repeat of a group at character {misread.start() + 1}, "
+            f"which Python before {'.'.join(map(str, _SOUND))} misreads",
+            remedy="write (?>x|) for (?:x)?+, and (?>(?:x)*) for (?:x)*+",
+            position=misread.start(),
+            **where,
+        )
     if needs is None:
         needs = GROUPS[:2] if kind == "login" else ()
     _check_groups(agent, kind, pattern, expression.groupindex, needs)

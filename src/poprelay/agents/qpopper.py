@@ -13,7 +13,7 @@ from typing import Final
 from poprelay.agents.base import UNCUT, Agent
 
 _ADDRESS: Final = r"(?P<address>[0-9a-fA-F.:]++)"
-_VERSION: Final = r"(?:\[popper\] )?+(?:\(v[^()\s]++\) )?+"
+_VERSION: Final = r"(?>\[popper\] |)(?>\(v[^()\s]++\) |)"
 
 
 class Qpopper(Agent):
@@ -31,8 +31,8 @@ class Qpopper(Agent):
         _VERSION
         + r'POP login by user "(?P<user>.{1,100})" at \([^()]{0,255}+\) '
         + _ADDRESS
-        + r"(?: \[pop_log\.c:\d++\])?+$",
+        + r"(?> \[pop_log\.c:\d++\]|)$",
         rf"{UNCUT}\((?P<user>[^,()\s]++),{_ADDRESS}\) Authenticated\.?+$",
     )
-    logout = _VERSION + r"Stats: (?P<user>.*)(?: \d++){4} \S++ " + _ADDRESS + r"(?: \[\w++\.c:\d++\])?+$"
+    logout = _VERSION + r"Stats: (?P<user>.*)(?: \d++){4} \S++ " + _ADDRESS + r"(?> \[\w++\.c:\d++\]|)$"
     resembles = r"(?:\[popper\] )?(?:\(v[^()\s]+\) )?POP login by user |\([^()]*\) Authenticated"

@@ -30,7 +30,7 @@ class SolidPop3d(Agent):
         r"user (?P<user>.{1,128}) authenticated - (?P<address>[0-9a-fA-F.:]++)$",
         rf"{UNCUT}user (?P<user>.+) authenticated$",
     )
-    ends = (r"authentication failed", r"session ended(?: - .*)?+$", r"read: ")
+    ends = (r"authentication failed", r"session ended(?> - .*|)$", r"read: ")
     logout = (
         r"session ended for user (?P<user>.+) - [^ ()]++ \((?P<address>[0-9a-fA-F.:]++)\)$",
         r"session ended for user (?P<user>.+) - (?P<address>[0-9a-fA-F.:]++)$",

@@ -12,7 +12,7 @@ from typing import Final
 
 from poprelay.agents.base import UNCUT, Agent
 
-_WHERE: Final = r" host=(?:[^\s\[\]]++ )?+\[(?P<address>[0-9a-fA-F.:]++)\]"
+_WHERE: Final = r" host=(?>[^\s\[\]]++ |)\[(?P<address>[0-9a-fA-F.:]++)\]"
 
 
 class UW(Agent):
@@ -29,7 +29,7 @@ class UW(Agent):
     service: Mapping[str, str] = {"ipop3d": "pop3", "ipop3sd": "pop3", "imapd": "imap", "imapsd": "imap"}
     pid_is_session = True
     login = (
-        rf"{UNCUT}(?:Login|Auth|APOP|Authenticated) user=(?P<user>.*){_WHERE}(?: nmsgs=\d++/\d++)?+(?: mech=[\w-]++)?+$"
+        rf"{UNCUT}(?:Login|Auth|APOP|Authenticated) user=(?P<user>.*){_WHERE}(?> nmsgs=\d++/\d++|)(?> mech=[\w-]++|)$"
     )
     logout = (
         r"(?:Logout|Autologout|Killed \([^()]*+\)|[A-Z][A-Za-z ]*+, while reading (?:line|char))"

@@ -26,7 +26,7 @@ class VmPop3d(Agent):
     connect = r"Connect from (?P<address>[^ ]++)$"
     login = (
         rf"{UNCUT}User '(?P<user>.+)' logged in from (?P<address>[0-9a-fA-F.:]++), nmsgs=[0-9]++$",
-        rf"{UNCUT}User '(?P<user>.+)'(?: of '[^']*+')?+ logged in$",
+        rf"{UNCUT}User '(?P<user>.+)'(?> of '[^']*+'|) logged in$",
     )
     ends = (r"Session ended for no user$", r"Socket closed$", r"(?:Read|Input) timeout")
     logout = (

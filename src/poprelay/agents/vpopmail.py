@@ -27,7 +27,7 @@ class Vpopmail(Agent):
     accounts = ("vpopmail",)
     service: Mapping[str, str] = {"vpopmail": "pop3", "vchkpw": "pop3"}
     login = (
-        rf"vchkpw-(?P<service>pop3|imap)(?P<tls>s)?+: \([A-Z0-9-]++\) login success {_USER}:{_ADDRESS}$",
+        rf"vchkpw-(?P<service>pop3|imap)(?>(?P<tls>s)|): \([A-Z0-9-]++\) login success {_USER}:{_ADDRESS}$",
         rf"vchkpw: login \[{_USER}\] from {_ADDRESS}$",
     )
     resembles = r"vchkpw(?:-(?:pop3|imap)s?)?: (?:\([^)]*\) )?login (?:success|\[)"

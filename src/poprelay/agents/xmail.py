@@ -19,7 +19,7 @@ class XMail(Agent):
     program = ("",)
     login = (
         r'"[^"\t]*+"\t"[^"\t]*+"\t"(?P<address>[0-9a-fA-F.:]++)"\t"[\d: -]++"'
-        r'\t"(?P<user>[^"\t]{1,256}+)"\t"[^"\t]*+"\t"LOGIN"(?:\t"\d++"\t"\d++")?+$'
+        r'\t"(?P<user>[^"\t]{1,256}+)"\t"[^"\t]*+"\t"LOGIN"(?>\t"\d++"\t"\d++"|)$'
     )
     resembles = r'(?:"[^"\t]*+"\t){6}"LOGIN"'
     login_needles = ('"LOGIN"',)

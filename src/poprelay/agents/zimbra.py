@@ -12,13 +12,13 @@ from typing import Final
 from poprelay.agents.base import UNCUT, Agent
 
 _LINE: Final = (
-    r"(?:[^\s]++ mailboxlog )?+"
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8},[0-9]{3} )?+INFO ++\[(?:Imap|Pop3)(?:SSL)?+Server-[0-9]++\] "
+    r"(?>[^\s]++ mailboxlog |)"
+    r"(?>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8},[0-9]{3} |)INFO ++\[(?:Imap|Pop3)(?>SSL|)Server-[0-9]++\] "
 )
-_BEFORE: Final = rf"{UNCUT}{_LINE}\[name=[^;\]]*+;(?:aname=[^;\]]*+;)?+(?:mid=[0-9]++;)?+"
+_BEFORE: Final = rf"{UNCUT}{_LINE}\[name=[^;\]]*+;(?>aname=[^;\]]*+;|)(?>mid=[0-9]++;|)"
 _DONE: Final = (
     r"(?P<service>imap|pop3?+) - user (?P<user>[^\s;,\]]++) authenticated"
-    r"(?:, mechanism=[A-Z0-9-]++)?+(?P<tls> \[TLS\])?+$"
+    r"(?>, mechanism=[A-Z0-9-]++|)(?>(?P<tls> \[TLS\])|)$"
 )
 
 
@@ -38,7 +38,7 @@ class Zimbra(Agent):
     program = ("", "mailboxlog", "mailboxd")
     accounts = ("zimbra",)
     login = (
-        rf"{_BEFORE}ip=[0-9a-fA-F.:]++;(?:port=[0-9]++;)?+oip=(?P<address>[0-9a-fA-F.:]++);[^\]]*+\] {_DONE}",
+        rf"{_BEFORE}ip=[0-9a-fA-F.:]++;(?>port=[0-9]++;|)oip=(?P<address>[0-9a-fA-F.:]++);[^\]]*+\] {_DONE}",
         rf"{_BEFORE}ip=(?P<address>[0-9a-fA-F.:]++);(?![^\]]*(?:oip|via)=)[^\]]*+\] {_DONE}",
     )
     resembles = _LINE + r"\[[^\]]*\] (?:imap|pop3?) - user .* authenticated"

@@ -28,26 +28,26 @@ from poprelay.model import Instant
 from poprelay.scan.ownstamps import OF_FILES, OF_JOURNALCTL, usual
 
 _TIME: Final = rb"\d\d:\d\d:\d\d"
-_TRADITIONAL: Final = rb"[A-Z][a-z]{2} [ \d]?\d " + _TIME + rb"(?:\.\d{1,9})?+"
-_ISO: Final = rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:[.,]\d{1,9})?+(?:Z|[+-]\d\d:?\d\d)?+"
+_TRADITIONAL: Final = rb"[A-Z][a-z]{2} [ \d]?\d " + _TIME + rb"(?>\.\d{1,9}|)"
+_ISO: Final = rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?>[.,]\d{1,9}|)(?>Z|[+-]\d\d:?\d\d|)"
 _STAMP: Final = rb"(" + _TRADITIONAL + rb"|" + _ISO + rb")"
 
 _BEHIND: Final = (
     rb" ([\w.:%-]*[\w.-]) "
-    rb"(?:[a-z]\w{1,7}\.[a-z]{3,7} )?+"  # BusyBox's facility and level
-    rb"([^\s:\[\]]++)(?:\[(\d++)\])?+: "
-    rb"(?:\[ID \d++ \w++\.\w++\] )?+"  # Solaris
+    rb"(?>[a-z]\w{1,7}\.[a-z]{3,7} |)"  # BusyBox's facility and level
+    rb"([^\s:\[\]]++)(?>\[(\d++)\]|): "
+    rb"(?>\[ID \d++ \w++\.\w++\] |)"  # Solaris
 )
 HEAD: Final = rb"(.{15}|\d{4}-[^ ]++)( [^ ]++ [^ :\[]++)(?:: |\[(\d++)\]: )(?!\[ID )"
 """What is likely the header of a syslog line: stamp, host and program, process id. It is one if the stamp is of a usual
 form (`Stamps.quick`), and `split` has found the same host and program, with one blank before each, in another line."""
 
-_SYSLOG: Final = re.compile(rb"(?:<\d{1,3}>)?+" + _STAMP + _BEHIND)
+_SYSLOG: Final = re.compile(rb"(?><\d{1,3}>|)" + _STAMP + _BEHIND)
 _JOURNALCTL: Final = re.compile(rb"(" + OF_JOURNALCTL + rb")" + _BEHIND)
 
 _RFC5424: Final = re.compile(
     rb"<\d{1,3}>1 (" + _ISO + rb") ([^ ]++) ([^ ]++) ([^ ]++) [^ ]++ "
-    rb'(?:-|(?:\[[^ \]"]++(?: [^ =\]"]++="(?:[^"\\\]]|\\.)*+")*+\])++) {1,2}(?:\xef\xbb\xbf)?+'
+    rb'(?:-|(?>(?:\[[^ \]"]++(?>(?: [^ =\]"]++="(?>(?:[^"\\\]]|\\.)*)")*)\])+)) {1,2}(?>\xef\xbb\xbf|)'
 )
 _OWN: Final = re.compile(_STAMP + rb" ")
 _NAMED: Final = re.compile(rb"(dovecot): " + _STAMP + rb" ")

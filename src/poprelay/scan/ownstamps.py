@@ -35,7 +35,7 @@ OF_FILES: Final = (
 """Stamps in servers' own files, as an expression without groups."""
 
 OF_JOURNALCTL: Final = (
-    rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-\d\d " + _TIME + rb"(?:\.\d{6})?+ [A-Z]{3,5}|\d{9,10}\.\d{6}"
+    rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-\d\d " + _TIME + rb"(?>\.\d{6}|) [A-Z]{3,5}|\d{9,10}\.\d{6}"
 )
 """Stamps in `journalctl -o short-full` and `-o short-unix`, before host and program."""
 

@@ -26,7 +26,13 @@
 #include <unistd.h>
 
 #define FDS 65536
-#define REAL(name, ...) ((__typeof__(name) *)real(#name))(__VA_ARGS__)
+
+/* Looked up once at each place: the loader's lock is not for signal handlers, and Python's writes to a pipe. */
+#define REAL(name, ...) (*({ \
+        static __typeof__(name) *found; \
+        if (!found) found = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
+        found; \
+    }))(__VA_ARGS__)
 
 struct range { off_t from, to; struct range *next; };
 struct file { char path[512]; struct range *unsynced; struct file *next; };
@@ -36,8 +42,6 @@ static const char *kept, *shadow, *logs;
 static struct file *files, *held[FDS];
 static unsigned char is_log[FDS], syncs[FDS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 __attribute__((constructor)) static void begin(void) {
     const char *page = getenv("FAULTS_RULES");

@@ -24,6 +24,8 @@ from live.postfix import Postfix, asking
 from live.sendmail import Sendmail
 from live.tcpserver import Tcpserver
 from poprelay.maps.sqlite import SqliteMap
+from poprelay.mta.opensmtpd import asking as opensmtpd_asking
+from poprelay.mta.postfix import asking as postfix_asking
 from poprelay.mta.sendmail import access_commands
 
 POPAUTH: Final = """\
@@ -116,9 +118,7 @@ def _postfix(place: Path, network: Network, stack: ExitStack) -> Told:
     """Every map that Postfix looks at by itself."""
     own = place / "own"
     own.mkdir()
-    (own / "relay.cf").write_text(
-        f"dbpath = {own}/relay.sqlite\nquery = SELECT value FROM relay WHERE address = '%s'\n"
-    )
+    (own / "relay.cf").write_text(postfix_asking.SQLITE_TEXT.format(path=own / "relay.sqlite"))
     lookups = {name: asking(f"check_client_access {name}:{own}/relay") for name in ("lmdb", "hash", "cdb")}
     lookups["sqlite"] = asking(f"check_client_access sqlite:{own}/relay.cf")
     lookups["in a chroot"] = asking(f"check_client_access proxy:sqlite:{own}/relay.cf", chroot=True)
@@ -196,10 +196,7 @@ def _tcpserver(place: Path, network: Network, stack: ExitStack) -> Told:
 def _opensmtpd(place: Path, network: Network, stack: ExitStack, *, by_root: bool = False, more: str = "") -> Told:
     file = place / "relay"
     asks = place / "relay.conf"
-    asks.write_text(
-        f"dbpath {place}/relay.sqlite\n"
-        "query_netaddr SELECT address FROM relay WHERE address = trim(replace(?, 'IPv6:', ''), '[]')\n"
-    )
+    asks.write_text(opensmtpd_asking.SQLITE_TEXT.format(path=place / "relay.sqlite"))
     opensmtpd = Opensmtpd(place / "opensmtpd", {"poprelay": f"file:{file}", "sqlite": f"sqlite:{asks}"})
     command = f'["{opensmtpd.smtpctl}", "update", "table", "poprelay"]'
     how = f"command = {command}"

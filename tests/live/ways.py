@@ -15,7 +15,8 @@ from live.network import Network
 from live.opensmtpd import Opensmtpd
 from live.postfix import Postfix, asking
 from live.told import Told
-from poprelay.mta.opensmtpd.asking import SQLITE_TEXT
+from poprelay.mta.opensmtpd import asking as opensmtpd_asking
+from poprelay.mta.postfix import asking as postfix_asking
 
 Start = Callable[[Path, Network, ExitStack], Told]
 
@@ -32,7 +33,7 @@ def _postfix(place: Path, network: Network, stack: ExitStack, *, section: str, q
     """Postfix, asking as recommended. `{queue}`: its sockets; `{own}`: a folder for maps; `{run}`: its programs."""
     own = place / "own"
     own.mkdir()
-    (own / "relay.cf").write_text(_SQLITE.format(own=own))
+    (own / "relay.cf").write_text(postfix_asking.SQLITE_TEXT.format(path=own / "relay.sqlite"))
     postfix = Postfix(place / "postfix", {"way": asking(question.format(own=own))})
     fed = Fed(place, section.format(queue=postfix.sockets, own=own, run=postfix.programs), stack)
     fed.start()
@@ -67,7 +68,6 @@ def _hosts(form: str, question: str) -> Start:
     return partial(_exim, section=f'kind = "exim"\nformat = "{form}"\npath = "{{own}}/relay"\n', question=question)
 
 
-_SQLITE: Final = "dbpath = {own}/relay.sqlite\nquery = SELECT value FROM relay WHERE address = '%s'\n"
 _POSTMAP: Final = 'postmap = "{run}/postmap"\n'
 _RELOAD: Final = 'command = ["{run}/postfix", "reload"]\ninterval = "0s"\n'
 
@@ -76,7 +76,7 @@ def _opensmtpd_sqlite(place: Path, network: Network, stack: ExitStack) -> Told:
     own = place / "own"
     own.mkdir()
     file, table = own / "relay.sqlite", place / "table.conf"
-    table.write_text(SQLITE_TEXT.format(path=file))
+    table.write_text(opensmtpd_asking.SQLITE_TEXT.format(path=file))
     opensmtpd = Opensmtpd(place / "opensmtpd", {"poprelay": f"sqlite:{table}"})
     fed = Fed(place, f'[[maps]]\nkind = "sqlite"\npath = "{file}"\n', stack)
     fed.start()

@@ -18,6 +18,11 @@ FILES: Final = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb", "texthash": "", "
 SERVICES: Final = ("socketmap", "policy", "tcp_table")
 SQLITE: Final = "/etc/postfix/poprelay.cf"
 """Where `setup` says how a database of kind `sqlite` is asked; by proxymap, for one in a jail does not see its log."""
+SQLITE_TEXT: Final = """\
+# So Postfix asks poprelay's database: sqlite_table(5)
+dbpath = {path}
+query = SELECT value FROM relay WHERE address = '%s'
+"""
 _DATABASE: Final = re.compile(r"^dbpath\s*=\s*(\S+)", re.MULTILINE)
 
 

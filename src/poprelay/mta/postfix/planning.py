@@ -12,15 +12,13 @@ from typing import Final
 from poprelay.errors import MtaError
 from poprelay.mta import STATE, Edit, Folder, Part, Plan
 from poprelay.mta.postfix import postconf
-from poprelay.mta.postfix.asking import FILES, SQLITE, asks, question
+from poprelay.mta.postfix.asking import FILES, SQLITE, SQLITE_TEXT, asks, question
 from poprelay.mta.postfix.instance import Instance
 from poprelay.mta.postfix.restrictions import RECIPIENT, RELAY, STOPS, Restriction, lossless, parse, placed, written
 
 KINDS: Final = ("socketmap", "lmdb", "policy", "hash", "cdb", "sqlite", "cidr", "texthash", "tcp_table")
 _DOORS: Final = ("smtp/inet", "25/inet", "smtpd/pass")
 """Where mail comes in from anywhere; the last behind postscreen(8)."""
-_SQLITE: Final = "# So Postfix asks poprelay's database: sqlite_table(5)\ndbpath = {}\nquery = {}\n"
-_QUERY: Final = "SELECT value FROM relay WHERE address = '%s'"
 _ROOT: Final = '[[commands]]\nname = "postfix"\nevery = "10s"\n[[commands.steps]]\nrun = [{}]\n'
 
 
@@ -36,7 +34,7 @@ def plan(instance: Instance, kind: str) -> Plan:
     by_root = kind in ("cidr", "texthash")
     edits = [_edited(instance, wanted)] if wanted else []
     if kind == "sqlite":
-        edits.insert(0, Edit(Path(SQLITE), _SQLITE.format(part.place, _QUERY).encode()))
+        edits.insert(0, Edit(Path(SQLITE), SQLITE_TEXT.format(path=part.place).encode()))
     return Plan(
         section=_section(part),
         edits=tuple(edits),

@@ -26,7 +26,7 @@ from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import read_config
 from poprelay.daemon.follower import Follower
 from poprelay.daemon.keeper import Keeper
-from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.storage import Storage
 from poprelay.ledger.sqlite import read_snapshot
 from report import Topic, quick

@@ -27,7 +27,7 @@ from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.daemon import SWITCH
 from poprelay.daemon.keeper import Keeper
-from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.ticker import EXPIRE_MOST
 from poprelay.ledger.record import Cell, Record

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poprelay.daemon.legacy import read_old
+from poprelay.daemon.heritage.legacy import read_old
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 

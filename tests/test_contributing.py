@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poprelay.cli.main import run
-from poprelay.daemon.linting import lint
+from poprelay.daemon.agents.linting import lint
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
 SECTION = TEXT.partition("## An agent in ten lines")[2].partition("\n## ")[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from poprelay.daemon.configure import read_config
-from poprelay.daemon.legacy import old_config, read_old
+from poprelay.daemon.heritage.legacy import old_config, read_old
 
 PACKAGING = Path(__file__).resolve().parent.parent / "packaging"
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from poprelay.agentfile import run
     from poprelay.agents.base import Agent
-    from poprelay.daemon.framework import Daemon, POPRelay
+    from poprelay.daemon.heritage.framework import Daemon, POPRelay
     from poprelay.model import Grant, Login, Logout
 
 __all__ = ["Agent", "Daemon", "Grant", "Login", "Logout", "POPRelay", "run"]
 
 _HOMES: Final = {
     "Agent": "poprelay.agents.base",
-    "Daemon": "poprelay.daemon.framework",
+    "Daemon": "poprelay.daemon.heritage.framework",
     "Grant": "poprelay.model",
     "Login": "poprelay.model",
     "Logout": "poprelay.model",
-    "POPRelay": "poprelay.daemon.framework",
+    "POPRelay": "poprelay.daemon.heritage.framework",
     "run": "poprelay.agentfile",
 }
 

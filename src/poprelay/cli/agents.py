@@ -18,7 +18,7 @@ from poprelay.escape import show
 
 if TYPE_CHECKING:
     from poprelay.agents.lint import Finding
-    from poprelay.daemon.linting import Linted
+    from poprelay.daemon.agents.linting import Linted
 
 LINT = "lint"
 
@@ -91,7 +91,7 @@ def _row(agent: Agent) -> Row:
 
 def _lint(target: str | None, *, as_json: bool) -> int:
     """The exit code."""
-    from poprelay.daemon.linting import lint
+    from poprelay.daemon.agents.linting import lint
 
     failed = False
     for linted in lint(target):

@@ -18,7 +18,7 @@ def command(file: Path, agent: str | None) -> None:
     What is printed, run by `poprelay run`, does what the file did. Nothing in the file is evaluated. Without --agent
     the agents of all three old commands are named. Exit code 65 if it cannot be converted, with every mistake.
     """
-    from poprelay.daemon.legacy import old_config, read_old
+    from poprelay.daemon.heritage.legacy import old_config, read_old
     from poprelay.errors import ConfigError, LegacyError
 
     try:

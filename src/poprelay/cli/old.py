@@ -27,7 +27,7 @@ def daemon(agent: str, server: str) -> click.Command:
     @_CONFIG
     @click.version_option(package_name="poprelay", prog_name=name, message="%(prog)s %(version)s")
     def command(config: Path) -> None:
-        from poprelay.daemon.framework import Daemon
+        from poprelay.daemon.heritage.framework import Daemon
 
         Daemon(config, agent=agent).run()
 
@@ -45,7 +45,7 @@ vpopd = daemon("vpopd", "vpop3d")
 def cleanup(config: Path) -> None:
     """Remove from the spool and the relay file of the Mail::POPRelay file CONFIG what has expired. For cron: it adds
     nothing, and says nothing. With a daemon running, the daemon is asked to do it."""
-    from poprelay.daemon.framework import POPRelay
+    from poprelay.daemon.heritage.framework import POPRelay
 
     POPRelay(config).clean_up()
 

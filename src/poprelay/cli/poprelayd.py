@@ -236,8 +236,8 @@ def serve(config: str, agent: str) -> None:
 
         asyncio.run(Ours(Path(config)).run())
         return
-    from poprelay.daemon.framework import Daemon
-    from poprelay.daemon.syslog import Syslog
+    from poprelay.daemon.heritage.framework import Daemon
+    from poprelay.daemon.logs.syslog import Syslog
 
     try:
         Syslog().close()

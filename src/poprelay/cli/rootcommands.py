@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from poprelay.daemon.rootlist import CONFIG, read_list
-from poprelay.daemon.rootpart import serve_requests
+from poprelay.daemon.root.rootlist import CONFIG, read_list
+from poprelay.daemon.root.rootpart import serve_requests
 from poprelay.escape import show
 from poprelay.maps.root import DIRECTORY
 

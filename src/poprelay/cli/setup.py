@@ -86,9 +86,9 @@ def command(
     refused without a grant, accepted with one, and refused again when it is revoked. If anything fails, all that this
     run has changed is put back. Exit code: 0 done, or nothing to do; 1 it failed, or --undo had to leave something.
     """
-    from poprelay.daemon.probe import OUTSIDE
-    from poprelay.daemon.proving import Probe
-    from poprelay.daemon.setup import Setup, undo_setup
+    from poprelay.daemon.setup.probe import OUTSIDE
+    from poprelay.daemon.setup.proving import Probe
+    from poprelay.daemon.setup.setup import Setup, undo_setup
 
     if changes and undoes:
         raise click.UsageError("--apply and --undo contradict each other")

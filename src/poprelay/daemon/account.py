@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from poprelay.daemon import units
-from poprelay.daemon.starting import USER
+from poprelay.daemon.setup.starting import USER
 
 _UNITS_GROUPS: Final = ("adm", "systemd-journal")
 """What our unit gives the daemon beside its account's own groups."""

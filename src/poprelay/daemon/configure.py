@@ -13,9 +13,9 @@ from poprelay.config.load import Document, read_document
 from poprelay.config.problem import Problem
 from poprelay.config.section import Section
 from poprelay.config.settings import Settings, read_settings
+from poprelay.daemon.agents.ownagents import OwnAgents, read_agents
 from poprelay.daemon.crosschecks import check_together, doubts
 from poprelay.daemon.kinds import Role, find_kind
-from poprelay.daemon.ownagents import OwnAgents, read_agents
 from poprelay.daemon.sentences import sentences
 from poprelay.errors import AgentError, UnknownKind
 

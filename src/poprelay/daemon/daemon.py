@@ -23,13 +23,13 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.daemon import systemd
-from poprelay.daemon.complaints import Complaints
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.formermaps import left_over
-from poprelay.daemon.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, make_room
 from poprelay.daemon.keeper import Keeper
-from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.logs.complaints import Complaints
+from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import wiping
 from poprelay.daemon.parts import Parts
 from poprelay.daemon.rows import Row
@@ -45,7 +45,7 @@ from poprelay.services import room
 from poprelay.services.listener import bind
 
 if TYPE_CHECKING:
-    from poprelay.daemon.metering import Metering
+    from poprelay.daemon.metrics.metering import Metering
 
 log = structlog.get_logger()
 
@@ -232,7 +232,7 @@ class Daemon:
         await self.supervisor.stop("metrics")
         settings = self.config.settings.metrics
         if settings.listen is not None:
-            metering = import_module("poprelay.daemon.metering").Metering(self, settings.listen, settings.mode)
+            metering = import_module("poprelay.daemon.metrics.metering").Metering(self, settings.listen, settings.mode)
             self.supervisor.start("metrics", lambda: self._serve(metering))
 
     async def _serve(self, metering: Metering) -> None:

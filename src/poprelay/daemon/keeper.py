@@ -18,8 +18,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from poprelay.clock import Clock
+from poprelay.daemon.metrics.timings import Timings
 from poprelay.daemon.publisher import Publisher
-from poprelay.daemon.timings import Timings
 from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger

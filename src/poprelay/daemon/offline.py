@@ -11,9 +11,9 @@ from pathlib import Path
 from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
-from poprelay.daemon.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, make_room
 from poprelay.daemon.keeper import Keeper
-from poprelay.daemon.logging import set_up_logging
+from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import OPERATIONS
 from poprelay.daemon.parts import Parts
 from poprelay.daemon.peers import user_name

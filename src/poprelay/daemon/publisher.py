@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import structlog
 
-from poprelay.daemon.timings import Timings
+from poprelay.daemon.metrics.timings import Timings
 from poprelay.errors import MapError
 from poprelay.ledger.ledger import Ledger
 from poprelay.maps import Derived, Entry, Map, Watched

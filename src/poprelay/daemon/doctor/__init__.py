@@ -9,8 +9,8 @@ from typing import Any, Final
 from poprelay.config.load import control_socket
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config, read_config
-from poprelay.daemon.detect import mtas
 from poprelay.daemon.doctor import crowds, installed, logs, rootlists, selinux, stale
+from poprelay.daemon.setup.detect import mtas
 from poprelay.errors import NoDaemon, PoprelayError
 from poprelay.mta import Finding, Mta, Part
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from poprelay.daemon import units
 from poprelay.daemon.configure import Config
-from poprelay.daemon.rootsetup import UNITS as ROOT_UNITS
+from poprelay.daemon.setup.rootsetup import UNITS as ROOT_UNITS
 from poprelay.mta import Finding
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from poprelay.daemon.account import attempt, opened
 from poprelay.daemon.configure import Config, Configured
-from poprelay.daemon.detect import logins_of
-from poprelay.daemon.starting import USER
+from poprelay.daemon.setup.detect import logins_of
+from poprelay.daemon.setup.starting import USER
 from poprelay.errors import PoprelayError
 from poprelay.mta import Finding
 from poprelay.spans import show_span

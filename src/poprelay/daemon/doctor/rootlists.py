@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from poprelay.daemon.configure import Config
-from poprelay.daemon.rootlist import CONFIG, read_list
+from poprelay.daemon.root.rootlist import CONFIG, read_list
 from poprelay.errors import PoprelayError
 from poprelay.maps.root import DIRECTORY
 from poprelay.mta import Finding

@@ -1,0 +1,1 @@
+"""Mail::POPRelay's config, classes and spool, on our ledger and maps."""

@@ -1,0 +1,1 @@
+"""What we log ourselves: as text or JSON, to standard error or to syslog."""

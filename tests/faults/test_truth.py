@@ -1,4 +1,4 @@
-"""What excuses a late answer, and what does not."""
+"""What the truth knows of sessions, and what excuses a late answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from faults.truth import Truth
+from faults.truth import HELD, PERIOD, Truth
 
 
 def waiting(truth: Truth, *, since: float, seconds: float) -> None:
@@ -50,3 +50,15 @@ def test_a_late_answer_is_excused_by_as_much_as_the_daemon_waited_then(
     waiting(truth, since=since, seconds=waited)
     truth.told("the map", [login.address], login.until + late)
     assert bool(truth.wrong) == is_wrong
+
+
+def test_a_session_that_ends_late_lets_its_address_relay_a_period_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = Truth()
+    login = truth.log_in(session=True)
+    monkeypatch.setattr(time, "time", lambda: login.at + HELD - 1.0)
+    truth.log_out(login)
+    assert login.until == login.held == login.at + HELD - 1.0 + PERIOD
+    late = truth.log_in(session=True)
+    monkeypatch.setattr(time, "time", lambda: late.at + HELD + 1.0)
+    truth.log_out(late)
+    assert late.until == late.at + HELD

@@ -103,9 +103,11 @@ class Truth:
             return login
 
     def log_out(self, login: Login) -> None:
-        """Its session has ended, and the log says so: a period begins, and nothing else lasts longer."""
+        """Its session has ended, and the log says so: a period begins, if the grant was still live."""
         now = time.time()
-        login.until = min(login.until, now + PERIOD)
+        if now < login.held:
+            login.until = now + PERIOD
+            login.held = max(login.held, login.until)
         if not self.unread and now - login.at <= SHORT:
             login.sure = now + PERIOD
 

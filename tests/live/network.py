@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
+import random
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -109,10 +111,20 @@ class Loopback:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, at any address of this host."""
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
-        return [int(each.getsockname()[1]) for each in held]
+    """Ports at which nothing is, at any address of this host; none is given again soon.
+
+    They are not among those that the kernel gives to clients: one may wait for its server for as long as it likes.
+    """
+    return list(itertools.islice(filter(_is_free, _ports), count))
+
+
+_ports: Final = itertools.cycle(random.sample(range(10_000, 32_000), 22_000))
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True):
+        return True
+    return False
 
 
 def listening(port: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from faults.truth import PERIOD
+from faults.truth import PERIOD, Login
 from faults.world import MOST, World
 from live.running import until
 from poprelay.model import LONGEST_NAME
@@ -24,15 +24,20 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
     world.memory = FLOODED
     with world.quiet():
         for _ in range(count // BLOCK):
-            logins = [world.truth.log_in() for _ in range(BLOCK)]
-            for login in logins:
+            for login in at_once(world, BLOCK):
                 login.must = False
-            at = world.stamp()
-            world.write("".join(_line(at, f"u{login.address}", login.address) for login in logins))
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.judge()
     time.sleep(PERIOD + 1.0)
     world.truth.excuse()  # who came meanwhile was refused too
+
+
+def at_once(world: World, count: int, *, ipv6: bool = False) -> list[Login]:
+    """So many addresses log in at one moment."""
+    logins = [world.truth.log_in(ipv6=ipv6) for _ in range(count)]
+    at = world.stamp()
+    world.write("".join(_line(at, f"u{login.address}", login.address) for login in logins))
+    return logins
 
 
 def users_of_one_address(world: World, count: int = USERS) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from faults import flood
 from faults.truth import PERIOD
 from faults.world import World
+from live.running import until
 
 
 def ledger_full(world: World) -> None:
@@ -21,15 +23,15 @@ def ledger_full(world: World) -> None:
 
 def map_full(world: World) -> None:
     """A full disk under the map alone: what has ended is taken out of it all the same; nothing new comes in. The map is
-    made anew before that, for one that has been large has room of its own."""
+    made anew before that, and when there is little to put in: one that has been large has room of its own."""
+    until(lambda: world.status()["grants"] < 1500, seconds=60, step=0.2)
     world.stop()
     world.map.unlink()
     world.start()
     with world.host.full(world.host.maps):
         time.sleep(1.0)
         with world.quiet():
-            for _ in range(6000):
-                world.log_in()
+            flood.at_once(world, 6000, ipv6=True)
         world.told()
         time.sleep(PERIOD + 2.0)
 

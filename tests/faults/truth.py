@@ -94,11 +94,16 @@ class Truth:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
-    def log_in(self, *, session: bool = False) -> Login:
-        """One more address logs in, now. `session`: with one that its server says the end of, or may say."""
+    def log_in(self, *, session: bool = False, ipv6: bool = False) -> Login:
+        """One more address logs in, now. `session`: with one that its server says the end of, or may say. `ipv6`: one
+        that is as long as an address can be."""
         with self._lock:
             number = next(self._numbers)
-            address = f"8.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
+            if ipv6:
+                high, low = divmod(number, 0x8000)
+                address = f"2620:1111:2222:3333:4444:5555:{0x1000 + high:x}:{0x8000 + low:x}"
+            else:
+                address = f"8.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
             login = self.logins[address] = Login(address, time.time(), session=session)
             return login
 

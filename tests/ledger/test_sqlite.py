@@ -20,7 +20,7 @@ from poprelay.ledger.ahead import Early
 from poprelay.ledger.history import History
 from poprelay.ledger.record import Cell, Joined, OpenSession, Record, Refusal, Snapshot
 from poprelay.ledger.sqlite import SqliteStore, read_snapshot
-from poprelay.model import Address, Closed, Grant, Opened, Revocation, SessionKey
+from poprelay.model import Address, Closed, Grant, Instant, Opened, Revocation, SessionKey
 
 NOW = 1_750_000_000.0
 GRANT = Grant(
@@ -207,10 +207,13 @@ def test_whole_numbers_for_times_do_no_harm(path: Path) -> None:
     assert loaded(path).grants == [Cell(grant)]
 
 
-def test_refusals_that_are_old_need_not_be_loaded(store: SqliteStore) -> None:
-    store.commit([FULL])
-    assert store.load(refused_since=NOW + 5).refusals == FULL.refusals
-    assert store.load(refused_since=NOW + 6).refusals == []
+@pytest.mark.parametrize(("since", "wanted"), [(NOW + 5, FULL.refusals), (NOW + 6, [])])
+def test_refusals_that_are_old_need_not_be_loaded(path: Path, since: Instant, wanted: list[Refusal]) -> None:
+    with closing(SqliteStore(path, since)) as store:
+        store.commit([FULL])
+        assert store.load().refusals == wanted
+    with closing(SqliteStore(path, since)) as store:
+        assert store.load().refusals == wanted
 
 
 def test_every_row_carries_node_and_a_number_that_never_goes_back(path: Path) -> None:

@@ -42,10 +42,10 @@ class Storage:
         self._lock = _lock(self.settings.path, clock, patience)
         try:
             now = clock.now()
-            self._store, self.set_aside = open_or_set_aside(self.settings.path, now)
+            self._store, self.set_aside = open_or_set_aside(self.settings.path, now, now - settings.relay.period)
             if self.set_aside is not None:
                 log.error("ledger was damaged and is set aside; beginning empty", set_aside=str(self.set_aside))
-            snapshot = self._store.load(now - settings.relay.period)
+            snapshot = self._store.load()
         except BaseException:
             self._lock.release()
             raise

@@ -32,12 +32,14 @@ class SqliteStore:
     unchecked: bool
     """Whether the file was once not closed properly, and not read as a whole since (`damage.check_whole`)."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it; its directory must exist. Reads and checks all that decides who may relay.
+    def __init__(self, path: Path, refused_since: Instant = -math.inf) -> None:
+        """Open the file, or make it; its directory must exist. Reads and checks all that decides who may relay, and of
+        the history the refusals that went on after `refused_since`.
 
         Raises StoreDamaged if it cannot be believed (`open_or_set_aside` deals with that), and StoreError.
         """
         self.path = path = path.resolve()
+        self._refused_since = refused_since
         witnessed = last_witnessed(path)
         if not witnessed:
             _create(path)
@@ -54,7 +56,7 @@ class SqliteStore:
                     schema.migrate(self._connection, None if found else last_set_aside(path))
                 with reporting(path, "read"):
                     meta = schema.read_meta(look)
-                    self._ready: Snapshot | None = _snapshot(look)
+                    self._ready: Snapshot | None = _snapshot(look, refused_since)
             except BaseException:
                 self._connection.close()
                 raise
@@ -65,18 +67,10 @@ class SqliteStore:
         self.unchecked = bool(meta["unchecked"] or meta["open"])
         self._witness = Witness(path)
 
-    def load(self, refused_since: Instant = -math.inf) -> Snapshot:
-        """Everything that was committed; of the refusals those that went on after `refused_since`.
-
-        Raises StoreDamaged where the history cannot be read; the next opening sets the file aside.
-        """
-        try:
-            with reporting(self.path, "read"):
-                snapshot, self._ready = self._ready or _snapshot(self._connection), None
-                snapshot.refusals = history.refusals(self._connection, refused_since)
-        except StoreDamaged:
-            self.condemn()
-            raise
+    def load(self) -> Snapshot:
+        """Everything that was committed; of the refusals those that are wanted."""
+        with reporting(self.path, "read"):
+            snapshot, self._ready = self._ready or _snapshot(self._connection, self._refused_since), None
         return snapshot
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -158,16 +152,16 @@ class SqliteStore:
                 self._connection.close()
 
 
-def open_or_set_aside(path: Path, now: Instant) -> tuple[SqliteStore, Path | None]:
+def open_or_set_aside(path: Path, now: Instant, refused_since: Instant = -math.inf) -> tuple[SqliteStore, Path | None]:
     """Open the ledger; a damaged one is set aside under the name that is returned, and an empty one begun.
 
     The caller says so, and lets sources without a position begin at their end: see `SqliteStore.lost_at`.
     """
     try:
-        return SqliteStore(path), None
+        return SqliteStore(path, refused_since), None
     except StoreDamaged:
         aside = set_aside(path.resolve(), now)
-        return SqliteStore(path), aside
+        return SqliteStore(path, refused_since), aside
 
 
 def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
@@ -181,12 +175,10 @@ def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
         connection.execute("BEGIN")
         if _believed(connection, path, witnessed) < len(schema.MIGRATIONS):
             raise StoreError(f"the ledger {path} is older than this program", remedy="start the daemon once")
-        snapshot = _snapshot(connection)
-        snapshot.refusals = history.refusals(connection, refused_since)
-    return snapshot
+        return _snapshot(connection, refused_since)
 
 
-def _snapshot(connection: sqlite3.Connection) -> Snapshot:
+def _snapshot(connection: sqlite3.Connection, refused_since: Instant) -> Snapshot:
     return Snapshot(
         grants=tables.grants(connection),
         joined=tables.joined(connection),
@@ -194,6 +186,7 @@ def _snapshot(connection: sqlite3.Connection) -> Snapshot:
         crowds=tables.crowds(connection),
         ahead=tables.ahead(connection),
         positions=tables.positions(connection),
+        refusals=history.refusals(connection, refused_since),
     )
 
 

@@ -63,10 +63,10 @@ def main(seed: int) -> int:
                 while time.monotonic() - began < SECONDS:
                     bag = bag or chance.sample([*FAULTS, *LONG], len(FAULTS + LONG))
                     fault = bag.pop()
+                    time.sleep(chance.uniform(0.7, 2.0))
                     print(f"{time.monotonic() - began:7.0f} s  {fault.name}", flush=True)
                     undergo(world, fault, seconds=60)
                     done[fault.name] += 1
-                    time.sleep(chance.uniform(0.0, 2.0))
                     _tidy(world)
         except Exception:  # noqa: BLE001  # whatever it is, it is the report's first line
             failed = traceback.format_exc()

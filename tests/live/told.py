@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -209,7 +209,8 @@ def _opensmtpd(place: Path, network: Network, stack: ExitStack, *, by_root: bool
     )
     fed = Fed(place, sections, stack, period=PERIOD)
     file.write_text("255.255.255.255\n")  # as a new map is; without it smtpd does not start
-    SqliteMap(place / "relay.sqlite").keys()
+    with closing(SqliteMap(place / "relay.sqlite")) as database:  # which leaves its log there
+        database.keys()
     opensmtpd.start()
     stack.callback(opensmtpd.stop)
     fed.start()

@@ -78,7 +78,8 @@ class SqliteMap:
             replaced = self._connection is not None and not self._is_current()
             connection = self._current()
             with _transaction(connection):
-                changed = _version(connection) != self._version
+                found = _version(connection)  # our own change leaves it as it is
+                changed = found != self._version
                 connection.executemany("DELETE FROM relay WHERE address = ?", plain)
                 for record, value in odd:  # unless it has become ours meanwhile
                     unless = " AND value IS NOT ?" if _is_ours(record) else ""
@@ -87,7 +88,7 @@ class SqliteMap:
                         (record, value) if unless else (record,),
                     )
                 connection.executemany("INSERT OR REPLACE INTO relay VALUES (?, ?)", put)
-            self._version = _version(connection)
+            self._version = found
         if replaced or changed:
             how = "the file was replaced" if replaced else "another program changed it"
             raise MapError(f"{self.name}: {how}", remedy="it is compared with the ledger again")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -114,14 +116,21 @@ class Journald:
         self.start()
 
     def start(self) -> None:
-        for socket in (self.place / "run/systemd/journal").iterdir():
-            if socket.is_socket():
-                socket.unlink()
+        for old in (self.place / "run/systemd/journal").iterdir():
+            if old.is_socket():
+                old.unlink()
         command = ["unshare", "--net", *staged("systemd", "sh", "-euc", _STAGE, "stage", self.place)]
         self._running = Running("journald", command, output=self.place / "printed")
-        self._running.ready(self.socket.is_socket)
+        self._running.ready(self._answers)
         self.journalctl.write_text(f'#!/bin/sh\nexec {" ".join(self._enter)} /usr/bin/journalctl "$@"\n')
         self.journalctl.chmod(0o755)
+
+    def _answers(self) -> bool:
+        """Whether `journalctl --sync` finds it; it makes that socket last."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(self.socket.with_name("io.systemd.journal")))
+            return True
+        return False
 
     def stop(self) -> None:
         while self._writers:

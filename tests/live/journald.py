@@ -126,7 +126,7 @@ class Journald:
         self.journalctl.chmod(0o755)
 
     def _answers(self) -> bool:
-        """Whether `journalctl --sync` finds it; it makes that socket last."""
+        """Whether `journalctl --sync` finds it: that socket is the last that it opens."""
         with suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
             asked.connect(str(self.socket.with_name("io.systemd.journal")))
             return True

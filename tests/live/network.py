@@ -36,6 +36,7 @@ _WORLD: Final = (ANN4, ANN6, BOB4, BOB6, EVE4, TRUSTED4)
 _UPLINK: Final = "02:00:00:00:00:01"
 _CABLE: Final = "02:00:00:00:00:02"
 _CLONE_NEWNET: Final = 0x40000000
+_PORTS: Final = itertools.cycle(random.sample(range(10_000, 32_000), 22_000))
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -113,16 +114,16 @@ class Loopback:
 def free_ports(count: int) -> list[int]:
     """Ports at which nothing is, at any address of this host; none is given again soon.
 
-    They are not among those that the kernel gives to clients: one may wait for its server for as long as it likes.
+    They are not among those that the kernel gives to clients (ip(7), ip_local_port_range), so that none of these takes
+    one before its server is there.
     """
-    return list(itertools.islice(filter(_is_free, _ports), count))
-
-
-_ports: Final = itertools.cycle(random.sample(range(10_000, 32_000), 22_000))
+    return list(itertools.islice(filter(_is_free, _PORTS), count))
 
 
 def _is_free(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True):
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    with contextlib.suppress(OSError), socket.create_server(("", port), family=family, dualstack_ipv6=both):
         return True
     return False
 

@@ -75,8 +75,6 @@ class Daemon:
         self.reload_error = ""
         self.reloads = 0
         self.supervisor = Supervisor(self.clock)
-        self._judged_by: tuple[object, ...] | None = None
-        """What every grant was judged by last; to judge a million takes seconds, and nobody is answered."""
         self.lookout = Lookout(ask_mta=self.config.settings.relay.exclude_mta)
         self._stop = asyncio.Event()
         self._hangup = asyncio.Event()
@@ -247,11 +245,7 @@ class Daemon:
 
     async def _judge(self, config: Config) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
-        ledger = self.keeper.ledger
-        judges_by = ledger.terms, ledger.rules.terms, ledger.rules.surroundings
-        if judges_by != self._judged_by:
-            await self.keeper.retune(lambda draft: draft.rejudge())
-            self._judged_by = judges_by
+        await self.keeper.retune(lambda draft: draft.rejudge())
         await self.supervisor.stop("standing")
         try:
             await self._stand(config)

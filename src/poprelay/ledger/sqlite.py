@@ -68,7 +68,10 @@ class SqliteStore:
         self._witness = Witness(path)
 
     def load(self) -> Snapshot:
-        """Everything that was committed; of the refusals those that are wanted."""
+        """Everything that was committed; of the refusals those that went on after `refused_since`.
+
+        What the opening has read is given once; later calls read, and raise StoreDamaged and StoreError.
+        """
         with reporting(self.path, "read"):
             snapshot, self._ready = self._ready or _snapshot(self._connection, self._refused_since), None
         return snapshot

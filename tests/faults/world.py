@@ -270,7 +270,9 @@ class World:
 
         One that is not is lost: it is not waited for until it is too old to be seen.
         """
-        until(lambda: self._healthy() == "", seconds=seconds, step=0.2, what=f"healthy again: {self._healthy()}")
+        until(
+            lambda: self._healthy() == "", seconds=seconds, step=0.2, what=lambda: f"healthy again: {self._healthy()}"
+        )
         with self.quiet():
             until(self.has_read, seconds=seconds, step=0.1, what="the log is read")
             lost = {*self.truth.expected()}

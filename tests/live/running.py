@@ -11,11 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
-def until(holds: Callable[[], object], *, seconds: float = 10.0, step: float = 0.01, what: str = "") -> float:
-    """Wait until `holds()` is true, and return how long that took; AssertionError after `seconds`."""
+def until(
+    holds: Callable[[], object], *, seconds: float = 10.0, step: float = 0.01, what: str | Callable[[], str] = ""
+) -> float:
+    """Wait until `holds()` is true, and return how long that took; AssertionError after `seconds`, with `what` as it is
+    then."""
     began = time.monotonic()
     while not holds():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what or holds}"
+        if time.monotonic() - began >= seconds:
+            raise AssertionError(f"not within {seconds} s: {(what() if callable(what) else what) or holds}")
         time.sleep(step)
     return time.monotonic() - began
 

@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
@@ -29,7 +29,7 @@ from poprelay.daemon.daemon import SWITCH
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.storage import Storage
-from poprelay.daemon.ticker import EXPIRE_MOST
+from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.ledger.record import Cell, Record
 from poprelay.ledger.sqlite import SqliteStore
 from poprelay.model import Address, Grant, Instant, Login, Origin
@@ -78,13 +78,13 @@ class Ahead(Clock):
         return super().now() + self.ahead
 
 
-def opened(config: Config, clock: Clock) -> Keeper:
+async def opened(config: Config, clock: Clock) -> Keeper:
     """What the daemon does before it answers: load, check, and judge every grant again."""
     set_up_logging(LogSettings(level="warning"))
     sys.setswitchinterval(SWITCH)
     storage = Storage(config.settings, clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)
-    keeper.shut(lambda draft: draft.rejudge())
+    await keeper.retune()
     return keeper
 
 
@@ -95,7 +95,7 @@ def ours(path: Path) -> tuple[float, float]:
 
 async def _ours(config: Config) -> tuple[float, float]:
     before, began = memory()[1], time.process_time()
-    keeper = opened(config, Clock())
+    keeper = await opened(config, Clock())
     taken = time.process_time() - began
     assert len(keeper.ledger) == GRANTS
     return taken, (memory()[1] - before) * 2**20 / GRANTS
@@ -106,24 +106,50 @@ def pauses(path: Path) -> list[tuple[float, float]]:
     return asyncio.run(_pauses(read_config(path.with_name("poprelay.toml"))))
 
 
+def judging(path: Path) -> list[tuple[float, float]]:
+    """The same while every grant was judged again, as at a reload, and shortened for a clock that was set back."""
+    return asyncio.run(_judging(read_config(path.with_name("poprelay.toml"))))
+
+
 async def _pauses(config: Config) -> list[tuple[float, float]]:
     clock = Ahead()
-    keeper = opened(config, clock)
+    keeper = await opened(config, clock)
     end = keeper.ledger.next_end()
     assert end is not None
     clock.ahead = end - clock.now() - 1.0
     ends = time.monotonic() + SECONDS
-    changing = [asyncio.create_task(work(keeper, ends)) for work in (_log_in, _expire)]
+    return await _waits(keeper, [work(keeper, ends) for work in (_log_in, _expire)])
+
+
+async def _judging(config: Config) -> list[tuple[float, float]]:
+    clock = Ahead()
+    keeper = await opened(config, clock)
+    keeper.ledger.replace(terms_of(config.settings), rules_of(config.settings, keeper.ledger.rules.surroundings))
+    waited = await _waits(keeper, [keeper.retune()])
+    clock.ahead = -SOON
+    return waited + await _waits(keeper, [_set_back(keeper)])
+
+
+async def _waits(keeper: Keeper, works: list[Coroutine[None, None, None]]) -> list[tuple[float, float]]:
+    """How long one lookup after the other waited until all that was done."""
+    doing = asyncio.gather(*works)
     waited: list[tuple[float, float]] = []
     used, now = time.process_time(), time.perf_counter()
-    while time.monotonic() < ends:
+    while not doing.done():
         keeper.find(Address(address(len(waited) % GRANTS)))
         await asyncio.sleep(0)
         then, before = used, now
         used, now = time.process_time(), time.perf_counter()
         waited.append((used - then, now - before))
-    await asyncio.gather(*changing)
+    await doing
     return waited
+
+
+async def _set_back(keeper: Keeper) -> None:
+    """As the ticker does."""
+    keeper.set_back()
+    while keeper.clamp():
+        await asyncio.sleep(0)
 
 
 async def _log_in(keeper: Keeper, ends: float) -> None:
@@ -142,12 +168,7 @@ async def _log_in(keeper: Keeper, ends: float) -> None:
 async def _expire(keeper: Keeper, ends: float) -> None:
     """As the ticker does."""
     while time.monotonic() < ends:
-        end = keeper.ledger.next_end()
-        if end is not None and end <= keeper.clock.now():
-            keeper.shut(lambda draft: draft.expire(EXPIRE_MOST))
-            await asyncio.sleep(0)
-        else:
-            await asyncio.sleep(0.05)
+        await asyncio.sleep(0 if keeper.expire() else 0.05)
 
 
 def alone(work: Callable[[Path], T], path: Path) -> T:
@@ -162,7 +183,8 @@ def main() -> int:
         "A million grants",
         f"{GRANTS:,} grants in the ledger: the CPU time until all are loaded, checked and judged, against a bare "
         "`SELECT *` of the same table into a dict; private memory for each grant; and how long a lookup waits at most "
-        f"while logins come in batches of {BATCH:,} without a rest, and {ENDING:,} grants end at once.",
+        f"while logins come in batches of {BATCH:,} without a rest and {ENDING:,} grants end at once, and while "
+        "all are judged anew, as at a reload, and shortened for a clock that was set back.",
     )
     stay_on(last_core())
     found: dict[str, list[tuple[float, float]]] = {"bare": [], "ours": []}
@@ -173,18 +195,20 @@ def main() -> int:
         for _ in range(1 if quick() else 3):
             found["bare"].append(alone(bare, path))
             found["ours"].append(alone(ours, path))
-        waited = alone(pauses, path)
+        waited = {"while logins come and grants end": alone(pauses, path), "in a reload": alone(judging, path)}
     topic.add("`SELECT *` into a dict, s of CPU", [taken for taken, _ in found["bare"]], "s")
     topic.add("start, s of CPU", [taken for taken, _ in found["ours"]], "s")
     ratios = [mine[0] / least[0] for mine, least in zip(found["ours"], found["bare"], strict=True)]
     topic.add("start / `SELECT *`", ratios, "times", at_most=4)
     topic.add("private memory for each grant", [size for _, size in found["ours"]], "bytes", at_most=900)
     topic.add("the same of the bare dict", [size for _, size in found["bare"]], "bytes")
-    for what, place in (("CPU time", 0), ("the clock", 1)):
-        spans = sorted(pause[place] * 1000 for pause in waited)
-        limit = 20.0 if place == 0 else None
-        topic.add(f"longest pause of {len(spans):,}, by {what}", spans[-1], "ms", at_most=limit)
-        topic.add(f"the same, 99.9th percentile, by {what}", spans[int(len(spans) * 0.999)], "ms", at_most=limit)
+    for when, each in waited.items():
+        for what, place in (("CPU time", 0), ("the clock", 1)):
+            spans = sorted(pause[place] * 1000 for pause in each)
+            limit = 20.0 if place == 0 else None
+            topic.add(f"longest pause of {len(spans):,} {when}, by {what}", spans[-1], "ms", at_most=limit)
+            topic.add(f"the same, 99.9th percentile, by {what}", spans[int(len(spans) * 0.999)], "ms", at_most=limit)
+    topic.add("all judged again, and shortened, s by the clock", sum(pause[1] for pause in waited["in a reload"]), "s")
     topic.keep()
     return 0
 

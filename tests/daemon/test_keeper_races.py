@@ -10,8 +10,9 @@ import pytest
 
 from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
-from poprelay.ledger.draft import Draft
+from poprelay.ledger.rules import Rules, RuleTerms
 from poprelay.model import (
+    Absent,
     Address,
     Allowed,
     Change,
@@ -130,18 +131,53 @@ async def test_judging_again_waits_for_the_batch_that_is_under_way(
     store.hold()
     taking = asyncio.create_task(keeper.take("log", batch(login())))
     await eventually(lambda: store.asked)
-    judged: list[bool] = []
-
-    def judge(draft: Draft) -> None:
-        judged.append(allowed(keeper))
-        draft.rejudge()
-
-    judging = asyncio.create_task(keeper.retune(judge))
+    keeper.ledger.replace(keeper.ledger.terms, Rules(RuleTerms(deny_users=frozenset({"ann"}))))
+    judging = asyncio.create_task(keeper.retune())
     await asyncio.sleep(0.01)
-    assert judged == []
+    assert not judging.done()
     store.release()
     await asyncio.gather(taking, judging)
-    assert judged == [True]
+    assert keeper.changes["closed", "config"] == 1
+    assert not allowed(keeper)
+    assert store.rows.grants == {}
+
+
+async def test_lookups_get_a_turn_while_all_is_judged_and_are_answered_by_the_new_config(
+    keeper: Keeper, store: Any, batch: Any, login: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PIECE", 10)
+    await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 101))))
+    denied = frozenset(f"u{n}" for n in range(1, 101, 2))
+    keeper.ledger.replace(keeper.ledger.terms, Rules(RuleTerms(deny_users=denied)))
+    judging = asyncio.create_task(keeper.retune())
+    turns = 0
+    while not judging.done():
+        assert isinstance(keeper.find(Address("9.9.9.99")), Absent)
+        assert isinstance(keeper.find(Address("9.9.9.98")), Allowed)
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 10
+    assert keeper.changes["closed", "config"] == 50
+    assert len(store.rows.grants) == len(keeper.ledger) == 50
+
+
+async def test_a_clock_that_is_set_back_is_dealt_with_in_pieces_while_logins_go_on(
+    keeper: Keeper, store: Any, batch: Any, login: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PIECE", 10)
+    await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 36))))
+    clock.at -= 3600
+    keeper.set_back()
+    assert isinstance(keeper.find(Address("9.9.9.1")), Absent), "what has too much time left is not live"
+    assert keeper.clamp()
+    await keeper.take("log", batch(login("9.9.8.1", "new"), login("9.9.9.35", "u35")))
+    while keeper.clamp():
+        pass
+    period = keeper.ledger.terms.period
+    ends = {grant.address: grant.until for grant in keeper.ledger.grants(clock.at)}
+    assert ends == {**{f"9.9.9.{n}": clock.at + period for n in range(1, 36)}, "9.9.8.1": clock.at + period}
+    assert await keeper.durable()
+    assert {grant.until for grant in store.rows.grants.values()} == {clock.at + period}
 
 
 async def test_closing_finishes_what_is_under_way(

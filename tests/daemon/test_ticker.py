@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from poprelay.daemon import ticker as module
+from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.ticker import Ticker
@@ -70,7 +70,7 @@ async def test_a_grant_that_opens_while_it_sleeps_is_closed_at_its_very_end(
 async def test_many_grants_that_end_at_once_are_closed_in_parts(
     keeper: Keeper, store: Any, tick: Tick, clock: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EXPIRE_MOST", 10)
+    monkeypatch.setattr(module, "PIECE", 10)
     await allow(keeper, *(f"9.9.9.{number}" for number in range(35)))
     clock.at += 60
     await tick()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 
 from poprelay.ledger.ahead import Early
@@ -180,11 +181,36 @@ class Desk:
         """As after a crash: what was not committed is lost."""
         self.ledger = Ledger(terms or self.ledger.terms, rules or self.ledger.rules)
         self.ledger.load(self.rows.snapshot(), self.now)
-        return self.do(lambda draft: draft.rejudge())
+        return self.judge()
 
-    def reload(self, rules: Rules | None = None, terms: Terms | None = None) -> list[Change]:
+    def reload(
+        self, rules: Rules | None = None, terms: Terms | None = None, *, in_pieces: bool = False
+    ) -> list[Change]:
         self.ledger.replace(terms or self.ledger.terms, rules or self.ledger.rules)
-        return self.do(lambda draft: draft.rejudge())
+        return self.judge(in_pieces=in_pieces)
+
+    def judge(self, *, in_pieces: bool = False) -> list[Change]:
+        """Judge every grant again. Whoever asks before that is done is told of no grant that will not stand."""
+        before = self.answers()
+        if in_pieces:
+            changes = [*self.expire(), *self.do(lambda draft: draft.set_back())]
+            for address in self.ledger.addresses():
+                changes += self.do(partial(Draft.rejudge, addresses={address}))
+                assert self.answers() >= before
+        else:
+            changes = self.do(lambda draft: draft.rejudge())
+        self.ledger.judged()
+        assert self.answers() >= before
+        return changes
+
+    def answers(self) -> set[tuple[str, GrantKey]]:
+        """Every grant that services, and maps, would be told of."""
+        found: set[tuple[str, GrantKey]] = set()
+        for address in self.ledger.addresses():
+            outcome = self.ledger.find(address, self.now)
+            found.update(("service", grant.key) for grant in getattr(outcome, "grants", ()))
+            found.update(("map", grant.key) for grant in self.ledger.at(address, self.now))
+        return found
 
     def users(self, address: Address = HOME) -> set[str]:
         """Whose live grants the address has now."""

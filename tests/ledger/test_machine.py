@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
@@ -273,18 +274,23 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.desk.now += seconds
 
-    @rule(seconds=st.integers(3, 3000))
-    def clock_steps_back(self, seconds: int) -> None:
+    @rule(seconds=st.integers(3, 3000), in_pieces=st.booleans())
+    def clock_steps_back(self, seconds: int, in_pieces: bool) -> None:
         self.desk.now -= seconds
-        self.desk.do(lambda draft: draft.clamp())
+        if in_pieces:
+            self.desk.do(lambda draft: draft.set_back())
+            for address in self.desk.ledger.addresses():
+                self.desk.do(partial(Draft.clamp, addresses={address}))
+        else:
+            self.desk.do(lambda draft: draft.clamp())
         for model in (self.model, self.future):
             if model is not None:
                 model.clamp(self.now)
         for crowd in self.owed.values():
             crowd.update((user, min(end, self.now + self.model.period)) for user, end in crowd.items())
 
-    @rule(period=st.sampled_from([600, 1800]), denied=st.none() | users)
-    def reload(self, period: int, denied: str | None) -> None:
+    @rule(period=st.sampled_from([600, 1800]), denied=st.none() | users, in_pieces=st.booleans())
+    def reload(self, period: int, denied: str | None, in_pieces: bool) -> None:
         names = frozenset({denied} if denied else ())
         terms = Terms(period=period, max_session=MAX_SESSION, **LIMITS)
         self.expire()
@@ -292,7 +298,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if model is not None:
                 model.period, model.denied = period, names
                 model.rejudge(self.now)
-        self.desk.reload(Rules(RuleTerms(deny_users=names)), terms)
+        self.desk.reload(Rules(RuleTerms(deny_users=names)), terms, in_pieces=in_pieces)
         for crowd in self.owed.values():
             crowd.update((user, min(end, self.now + period)) for user, end in crowd.items())
 

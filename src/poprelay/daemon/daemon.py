@@ -245,12 +245,12 @@ class Daemon:
 
     async def _judge(self, config: Config) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
-        await self.keeper.retune(lambda draft: draft.rejudge())
         await self.supervisor.stop("standing")
         try:
             await self._stand(config)
         except StoreError:
             self.supervisor.start("standing", lambda: self._stand(config))  # as soon as the store can
+        await self.keeper.retune()
 
     async def _stand(self, config: Config) -> None:
         standing = [(one.address, one.user, one.reason) for one in config.settings.standing]

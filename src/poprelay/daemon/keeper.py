@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from poprelay.clock import Clock
+from poprelay.daemon.collector import unseen
 from poprelay.daemon.metrics.timings import Timings
 from poprelay.daemon.publisher import Publisher
 from poprelay.errors import StoreDamaged, StoreError
@@ -31,6 +34,8 @@ log = structlog.get_logger()
 
 SLICE = 200
 """Events applied before lookups get a turn."""
+PIECE = 500
+"""Grants closed, or addresses looked at, at one go, so that lookups get a turn."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
@@ -78,6 +83,7 @@ class Keeper:
         self._resting: dict[str, bytes] = {}
         self._untold: deque[Change] = deque()
         self._starting = ""
+        self._long: Iterator[frozenset[Address]] = iter(())
 
     def find(self, address: Address) -> Outcome:
         """What services ask: may this address relay, now?"""
@@ -184,11 +190,45 @@ class Keeper:
         self._tell()
         return list(draft.changes)
 
-    async def retune(self, order: Callable[[Draft], None]) -> None:
-        """Judge every grant again, at start and reload: no batch is under way meanwhile."""
+    async def retune(self) -> None:
+        """Judge every grant again, at start and reload: nothing opens meanwhile, but lookups get their turns."""
         async with self._opening:
-            self.shut(order)
+            while self.expire():
+                await asyncio.sleep(0)
+            self.shut(lambda draft: draft.set_back())
+            for addresses in self._pieces():
+                self.shut(partial(Draft.rejudge, addresses=addresses))
+                await asyncio.sleep(0)
+            self.ledger.judged()
             await self.durable()
+
+    def expire(self) -> bool:
+        """Close a piece of what has ended; whether something had."""
+        end = self.ledger.next_end()
+        if end is None or end > self.clock.now():
+            return False
+        self.shut(lambda draft: draft.expire(PIECE))
+        return True
+
+    def set_back(self) -> None:
+        """The clock was set back: nothing may last longer than a period from now. What would is not live until `clamp`
+        has come to it."""
+        self.shut(lambda draft: draft.set_back())
+        self._long = self._pieces()
+
+    def clamp(self) -> bool:
+        """Shorten a piece of what the clock made too long; whether that was not all yet."""
+        addresses = next(self._long, None)
+        if addresses is None:
+            return False
+        self.shut(lambda draft: draft.clamp(addresses))
+        return True
+
+    def _pieces(self) -> Iterator[frozenset[Address]]:
+        with unseen():
+            addresses = iter(self.ledger.addresses())
+        while piece := frozenset(islice(addresses, PIECE)):
+            yield piece
 
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until what was closed is committed; False if the store cannot at present."""

@@ -79,7 +79,7 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         if adds:
             around, _ = look_around(ask_mta=config.settings.relay.exclude_mta)
             storage.ledger.rules.surroundings = around
-        await keeper.retune(lambda draft: draft.rejudge())
+        await keeper.retune()
         await adopt(config, keeper, storage)
         await parts.publish_maps(config)
         yield Offline(config, keeper)

@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import structlog
 
+from poprelay.daemon.collector import unseen
 from poprelay.daemon.metrics.timings import Timings
 from poprelay.errors import MapError
 from poprelay.ledger.ledger import Ledger
@@ -153,9 +154,11 @@ class Publisher:
 
     async def _compare(self) -> None:
         self._touched = False
-        self.published = held = await self._call(self.map.keys)
+        with unseen():
+            self.published = held = await self._call(self.map.keys)
+            addresses = self._ledger.addresses()
         missing = stale = 0
-        for number, key in enumerate([*self._ledger.addresses(), *held], start=1):
+        for number, key in enumerate(chain(addresses, held), start=1):
             if not number % SLICE:
                 await asyncio.sleep(0)
             allowed = bool(self._ledger.at(Address(key), self._now()))

@@ -89,6 +89,7 @@ def read_ledger(settings: Settings, clock: Clock) -> Ledger:
     draft.rejudge()
     ledger.close(draft)
     ledger.accept(draft)
+    ledger.judged()
     return ledger
 
 

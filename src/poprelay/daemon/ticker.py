@@ -18,8 +18,6 @@ log = structlog.get_logger()
 LOOK = 0.5
 """Seconds between two looks at the wall clock, which may be set: what ends by that has to be gone within a second."""
 PRUNE_EVERY = 3600.0
-EXPIRE_MOST = 500
-"""Grants closed in one go, so that lookups get a turn; none of the others is found meanwhile, for it has ended."""
 
 
 class Ticker:
@@ -37,6 +35,7 @@ class Ticker:
         self._prune = prune
         self._beat = beat
         self._chores: dict[str, asyncio.Task[None]] = {}
+        self._is_behind = False
         self._next_look = 0.0
         self._next_prune = 0.0
 
@@ -55,11 +54,9 @@ class Ticker:
         keeper, clock = self._keeper, self._keeper.clock
         if clock.stepped_back():
             log.warning("clock was set back; what is live lasts no longer than a period from now")
-            keeper.shut(lambda draft: draft.clamp())
-        now = clock.now()
-        end = keeper.ledger.next_end()
-        if end is not None and end <= now:
-            keeper.shut(lambda draft: draft.expire(EXPIRE_MOST))
+            keeper.set_back()
+        self._is_behind = keeper.clamp()
+        keeper.expire()
         self._beat()
         mono = clock.monotonic()
         self._chore("flush", keeper.flush)
@@ -70,7 +67,7 @@ class Ticker:
             self._chore("look", self._look)
         if mono >= self._next_prune:
             self._next_prune = mono + PRUNE_EVERY
-            self._chore("prune", lambda: self._prune(now))
+            self._chore("prune", lambda: self._prune(clock.now()))
         systemd.notify("WATCHDOG=1")
 
     async def _look(self) -> None:
@@ -83,7 +80,7 @@ class Ticker:
 
     async def _sleep(self) -> None:
         keeper, clock = self._keeper, self._keeper.clock
-        look_at = clock.monotonic() + LOOK
+        look_at = clock.monotonic() + (0.0 if self._is_behind else LOOK)
         while True:
             keeper.sooner.clear()
             pause = look_at - clock.monotonic()

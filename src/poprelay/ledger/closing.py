@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from msgspec.structs import replace
 
 from poprelay.ledger.crowds import Crowd
+from poprelay.ledger.judgement import Judgement
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import Cell
 from poprelay.ledger.terms import Terms
-from poprelay.model import Instant, Revocation
+from poprelay.model import Address, Instant, Revocation
 
 
 def bury(overlay: Overlay, cell: Cell) -> None:
@@ -47,7 +48,7 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
     reason = "wiped" if address is None and user is None else "revoked"
     if revocation.reason not in ("", reason):
         reason += f": {revocation.reason}"
-    for cell in overlay.over(None if address is None else overlay.state.key(address), user):
+    for cell in overlay.over(None if address is None else {overlay.state.key(address)}, user):
         end = overlay.outlook.ends(cell)
         if end <= overlay.now:
             overlay.close_grant(cell, "expired", end)
@@ -64,43 +65,43 @@ def lift(overlay: Overlay, names: Iterable[str]) -> None:
             overlay.revocations.add(replace(revocation, deny_until=None))
 
 
-def rejudge(overlay: Overlay) -> None:
-    """Close what the config refuses, and cut the rest to its period."""
-    expire(overlay)
-    clamp(overlay)
+def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
+    """Close what the config refuses, and cut the rest to its period: at these addresses, or (None) everywhere."""
+    if addresses is None:
+        expire(overlay)
+        set_back(overlay)
     now = overlay.now
-    state = overlay.state
-    period = state.terms.period
-    judge = state.rules.judge
     ends = overlay.outlook.ends
-    width = f"/{state.terms.ipv6_prefix}" if state.terms.ipv6_prefix != 128 else ""
+    clamped = _clamped(now)
+    judgement = Judgement(overlay.state.terms, overlay.state.rules)
 
-    def cut(cell: Cell) -> Cell:
-        grant = cell.grant
-        until = grant.seen + period
-        if grant.basis != "login" or grant.until <= until:
-            return cell
-        return Cell(replace(grant, until=until, span=period), cell.sessions)
+    def shorter(cell: Cell) -> Cell:
+        return judgement.cut(clamped(cell))
 
-    for cell in overlay.over(None, None):
-        grant = cell.grant
-        refused = ":" in grant.address and grant.address.partition("/")[1:] != (width[:1], width[1:])
-        if not refused and grant.basis == "login":
-            refused = judge(grant.address, grant.user) is not None or ends(cut(cell)) <= now
-        if refused:
+    for cell in overlay.over(addresses, None):
+        if ends(cell) <= now:
+            continue
+        short = judgement.of(clamped(cell))
+        if short is None or ends(short) <= now:
             overlay.close_grant(cell, "config", now)
         else:
-            overlay.shorten(cell, cut)
+            overlay.shorten(cell, shorter)
 
 
-def clamp(overlay: Overlay) -> None:
-    """No grant has more than its span left, and nothing happened after now."""
+def clamp(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
+    """No grant at these addresses, or (None) anywhere, has more than its span left, and nothing happened after now."""
+    if addresses is None:
+        set_back(overlay)
+    clamped = _clamped(overlay.now)
+    for cell in overlay.over(addresses, None):
+        overlay.shorten(cell, clamped)
+
+
+def set_back(overlay: Overlay) -> None:
+    """Of what is remembered besides the grants, too, nothing happened after now."""
     now = overlay.now
     state = overlay.state
     overlay.set_back = True
-    clamped = _clamped(now)
-    for cell in overlay.over(None, None):
-        overlay.shorten(cell, clamped)
     for revocation in list(state.revocations):
         if revocation.at > now:
             deny = revocation.deny_until

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -171,18 +171,24 @@ class Draft:
         """Close what has ended, at most `limit` grants; let go of all else that is over."""
         closing.expire(self.overlay, limit)
 
-    def rejudge(self) -> None:
-        """At start and reload: judge every login grant by the rules that need only address and user, and cut it to
-        one (new) period past its last sign of life. What the config allows no more is closed, with reason `config`.
+    def rejudge(self, addresses: Collection[Address] | None = None) -> None:
+        """At start and reload: judge the login grants at these addresses by the rules that need only address and user,
+        and cut them to one (new) period past their last sign of life. What the config allows no more is closed, with
+        reason `config`. Without `addresses` that is done to all, after `expire` and `set_back`.
 
         After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
         stay, but for those whose key has no longer the width that `ipv6_prefix` says.
         """
-        closing.rejudge(self.overlay)
+        closing.rejudge(self.overlay, addresses)
 
-    def clamp(self) -> None:
-        """The clock was set back: no grant has more than its span left, and nothing was revoked after now."""
-        closing.clamp(self.overlay)
+    def clamp(self, addresses: Collection[Address] | None = None) -> None:
+        """The clock was set back: no grant at these addresses has more than its span left. Without `addresses` that is
+        so for all, after `set_back`."""
+        closing.clamp(self.overlay, addresses)
+
+    def set_back(self) -> None:
+        """The clock was set back: nothing was revoked after now, and no user counts for longer than a period."""
+        closing.set_back(self.overlay)
 
     def record(self, positions: dict[str, bytes]) -> Record:
         """All that the store must write, in one transaction. Ask after `Ledger.close`, before `Ledger.accept`."""

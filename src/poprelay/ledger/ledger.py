@@ -22,6 +22,7 @@ from poprelay.ledger import flight
 from poprelay.ledger.book import plainly_live
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.draft import Draft
+from poprelay.ledger.judgement import Judgement
 from poprelay.ledger.record import Cell, OpenSession, Snapshot
 from poprelay.ledger.revocations import denies
 from poprelay.ledger.rules import Rules
@@ -45,6 +46,8 @@ class Ledger:
         self.trusts_sessions = True
         """Whether an open session holds its grant. Where nobody has read the log for long, it may be over."""
         self._state = State(terms, rules)
+        self._judgement: Judgement | None = None
+        """While grants are here that the config has not judged: what it says of each that somebody asks for."""
         self._book = self._state.book
         self._places = self._book.places
 
@@ -57,12 +60,19 @@ class Ledger:
         return self._state.rules
 
     def replace(self, terms: Terms, rules: Rules) -> None:
-        """Take on another config. Draft a `rejudge` next: grants so far are as the old one made them."""
+        """Take on another config; whoever asks is answered by it. Grants are still as the old one made them: draft a
+        `rejudge` next, and say `judged`."""
         self._state.replace(terms, rules)
+        self._judgement = Judgement(terms, rules)
+
+    def judged(self) -> None:
+        """All grants have been judged by the present config."""
+        self._judgement = None
 
     def load(self, snapshot: Snapshot, now: Instant) -> None:
-        """Start from what the store holds. Draft a `rejudge` next, and do not answer before it is accepted."""
+        """Start from what the store holds. Draft a `rejudge` next, and say `judged`."""
         state = self._state
+        self._judgement = Judgement(state.terms, state.rules)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
         for cell in snapshot.grants:
             state.book.put(cell)
@@ -84,6 +94,11 @@ class Ledger:
         if place is None:
             if ":" in address and (wide := self._state.key(address)) != address:
                 return self.find(wide, now)
+        elif self._judgement is not None:
+            judged = filter(None, map(self._judgement.of, self._book.at(address)))
+            live = tuple(cell.grant for cell in judged if plainly_live(cell.grant, now) or self._held(cell, now))
+            if live:
+                return Allowed(live)
         elif isinstance(place, Cell):
             grant = place.grant
             if plainly_live(grant, now) or (place.sessions and self._held(place, now)):
@@ -113,9 +128,11 @@ class Ledger:
         """Every live grant; take them all before anything else happens."""
         return (cell.grant for cell in self._book if self._live(cell, now))
 
-    def addresses(self) -> list[Address]:
-        """Every address that has a grant, live or not: for who goes through them all and lets lookups in between."""
-        return list(self._places)
+    def addresses(self) -> tuple[Address, ...]:
+        """Every address that has a grant, live or not, or will have: for who goes through them all and lets lookups in
+        between."""
+        flying = self._state.flying
+        return tuple(self._places) if flying is None else (*self._places, *(address for address, _, _ in flying.cells))
 
     def at(self, address: Address, now: Instant) -> list[Grant]:
         """The live grants of one address, as the ledger keeps it."""
@@ -195,6 +212,11 @@ class Ledger:
         return flight.accept(draft.overlay)
 
     def _live(self, cell: Cell, now: Instant) -> bool:
+        if self._judgement is not None:
+            judged = self._judgement.of(cell)
+            if judged is None:
+                return False
+            cell = judged
         return plainly_live(cell.grant, now) or (self.trusts_sessions and self._book.holding.live(cell, now))
 
     def _held(self, cell: Cell, now: Instant) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import msgspec
@@ -112,24 +112,20 @@ class Overlay:
         visible = [cell for cell in self.state.book.at(address) if cell.key not in self.cells]
         return visible + [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
 
-    def over(self, address: Address | None, user: str | None) -> list[Cell]:
-        """All cells of an address, a user, or both; of everybody if neither. They are as they are here or, where that
-        is newer, as they will be when the flying draft is accepted."""
+    def over(self, addresses: Collection[Address] | None, user: str | None) -> list[Cell]:
+        """All cells of these addresses, of a user, or both; of everybody if neither. They are as they are here or,
+        where that is newer, as they will be when the flying draft is accepted."""
         book = self.state.book
         newer = self._newer()
-        if address is not None:
-            visible: Iterable[Cell] = book.at(address)
-        elif user is not None:
-            visible = (cell for place in book.of(user) for cell in book.at(place))
-        else:
-            visible = book
+        places = book.of(user) if addresses is None and user is not None else addresses
+        visible = book if places is None else (cell for place in places for cell in book.at(place))
         found = [cell for cell in visible if (key := cell.key) not in newer and key not in self.cells]
         found += [cell for key, cell in self.cells.items() if cell is not None and key not in newer]
         found += newer.values()
         return [
             cell
             for cell in found
-            if (address is None or cell.grant.address == address) and (user is None or cell.grant.user == user)
+            if (addresses is None or cell.grant.address in addresses) and (user is None or cell.grant.user == user)
         ]
 
     def session(self, key: SessionKey) -> OpenSession | None:

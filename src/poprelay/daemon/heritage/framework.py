@@ -204,7 +204,7 @@ class POPRelay:
         keeper = Keeper(storage.ledger, storage.writer, clock)
         try:
             keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)
-            await keeper.retune(lambda draft: draft.rejudge())
+            await keeper.retune()
             await adopt(self._config, keeper, storage)
             return await work(keeper)
         finally:

@@ -1,0 +1,38 @@
+"""What the config says of a grant that it did not make: whether it stands, and for how long."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from poprelay.ledger.record import Cell
+from poprelay.ledger.rules import Rules
+from poprelay.ledger.terms import Terms
+
+
+class Judgement:
+    """By the rules that need only address and user, and by the period. Grants on another basis than a login stand, but
+    for those whose key has no longer the width that `ipv6_prefix` says."""
+
+    __slots__ = ("_judge", "_period", "_width")
+
+    def __init__(self, terms: Terms, rules: Rules) -> None:
+        self._judge = rules.judge
+        self._period = terms.period
+        self._width = str(terms.ipv6_prefix) if terms.ipv6_prefix != 128 else ""
+
+    def of(self, cell: Cell) -> Cell | None:
+        """As it stands; None if it does not."""
+        grant = cell.grant
+        if ":" in grant.address and grant.address.partition("/")[2] != self._width:
+            return None
+        if grant.basis == "login" and self._judge(grant.address, grant.user) is not None:
+            return None
+        return self.cut(cell)
+
+    def cut(self, cell: Cell) -> Cell:
+        """With at most one period from its last sign of life."""
+        grant = cell.grant
+        until = grant.seen + self._period
+        if grant.basis != "login" or grant.until <= until:
+            return cell
+        return Cell(replace(grant, until=until, span=self._period), cell.sessions)

@@ -40,6 +40,7 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "opensmtpd": ("opensmtpd", "opensmtpd-extras"),
     "courier-esmtp": ("courier-mta", "courier-base", "courier-authlib"),
     "tcpserver": ("ucspi-tcp-ipv6",),
+    "prometheus": ("prometheus",),
 }
 """Prefix and packages. One more server is one more line."""
 

@@ -19,6 +19,7 @@ SOURCES = (
     "state",
     "offset",
     "lag",
+    "behind",
     "skew",
     "lines",
     "logins",

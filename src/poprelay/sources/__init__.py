@@ -51,7 +51,8 @@ class Observable(Protocol):
     """A source that can say how it is."""
 
     def state(self) -> dict[str, object]:
-        """For `status`: at least `state` (following, missing, waiting), and lag in the source's own units."""
+        """For `status`: at least `state` (following, missing, waiting), and what waits: `lag` in bytes, or `behind` in
+        seconds."""
         ...
 
 

@@ -55,15 +55,16 @@ class SlowStore:
     def release(self) -> None:
         self._free.set()
 
-    async def commit(self, record: Record) -> None:
+    async def commit(self, *records: Record) -> None:
         self.asked += 1
         async with self._turn:  # in the order of the calls
             await self._free.wait()
             await asyncio.sleep(0)
             if self.broken is not None:
                 raise self.broken
-            self.records.append(record)
-            self.rows.write(record)
+            self.records += records
+            for record in records:
+                self.rows.write(record)
 
 
 class MemoryMap:

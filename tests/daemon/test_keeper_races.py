@@ -161,6 +161,20 @@ async def test_lookups_get_a_turn_while_all_is_judged_and_are_answered_by_the_ne
     assert len(store.rows.grants) == len(keeper.ledger) == 50
 
 
+async def test_what_is_closed_while_a_commit_runs_is_committed_together(
+    keeper: Keeper, store: Any, batch: Any, login: Any
+) -> None:
+    await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 6))))
+    store.hold()
+    for n in range(1, 6):
+        revoke(keeper, Address(f"9.9.9.{n}"))
+        await asyncio.sleep(0)
+    store.release()
+    assert await keeper.durable()
+    assert store.asked == 3
+    assert store.rows.grants == {}
+
+
 async def test_a_clock_that_is_set_back_is_dealt_with_in_pieces_while_logins_go_on(
     keeper: Keeper, store: Any, batch: Any, login: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

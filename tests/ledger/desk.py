@@ -193,7 +193,7 @@ class Desk:
         """Judge every grant again. Whoever asks before that is done is told of no grant that will not stand."""
         before = self.answers()
         if in_pieces:
-            changes = [*self.expire(), *self.do(lambda draft: draft.set_back())]
+            changes = [*self.expire(), *self.do(lambda draft: draft.clamp_rest())]
             for address in self.ledger.addresses():
                 changes += self.do(partial(Draft.rejudge, addresses={address}))
                 assert self.answers() >= before

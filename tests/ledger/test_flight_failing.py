@@ -93,6 +93,19 @@ def test_what_was_shortened_for_a_failed_commit_is_shorter_for_the_next_one(desk
     assert in_step(desk)
 
 
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_what_a_failed_logout_had_let_end_is_judged_too(desk: Desk, in_pieces: bool) -> None:
+    desk.prove()
+    desk.login(session="s")
+    desk.now += PERIOD + MINUTE
+    Flight(desk).fill(logout("s", at=desk.now - MINUTE)).submit()
+    desk.now += PERIOD
+    assert desk.allowed(), "by its session, whose end is not durable"
+    desk.reload(Rules(RuleTerms(deny_users=frozenset({"ann"}))), in_pieces=in_pieces)
+    assert not desk.allowed()
+    assert desk.ledger.entry(HOME, desk.now) is None
+
+
 def test_a_reload_in_a_draft_that_opens_takes_away_at_once_and_is_owed_if_it_fails(desk: Desk) -> None:
     desk.login("ann")
     desk.login("bob", OFFICE)

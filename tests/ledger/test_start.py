@@ -7,11 +7,24 @@ from collections.abc import Callable
 
 import pytest
 
-from ledger.desk import EVERYTHING_GLOBAL, HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, logout, said
+from ledger.desk import (
+    EVERYTHING_GLOBAL,
+    HOME,
+    HOUR,
+    MINUTE,
+    OFFICE,
+    PERIOD,
+    START,
+    Desk,
+    Flight,
+    login,
+    logout,
+    said,
+)
 from poprelay.address import canonical, parse_network
 from poprelay.ledger.ledger import Ledger, Terms
 from poprelay.ledger.rules import Rules, RuleTerms, Surroundings
-from poprelay.model import Address, Change
+from poprelay.model import Address, Allowed, Change
 
 NO_ANN = Rules(RuleTerms(deny_users=frozenset({"ann"})))
 MEMBER = Address("2a00:1450:4001:80b::7")
@@ -200,3 +213,34 @@ def test_a_grant_takes_less_than_700_bytes_strings_and_all() -> None:
         assert tracemalloc.get_traced_memory()[0] / number < 700
     finally:
         tracemalloc.stop()
+
+
+def test_until_all_are_judged_each_is_shown_as_it_will_stand() -> None:
+    desk = Desk()
+    desk.login()
+    desk.ledger.replace(Terms(period=10 * MINUTE), desk.ledger.rules)
+    until = desk.now + 10 * MINUTE
+    outcome = desk.ledger.find(HOME, desk.now)
+    assert isinstance(outcome, Allowed)
+    (grant,) = outcome.grants
+    assert [grant] == desk.ledger.at(HOME, desk.now) == list(desk.ledger.grants(desk.now))
+    assert grant.until == until
+    assert desk.ledger.outlook(grant) == (until, 0)
+    assert desk.ledger.entry(HOME, desk.now) == (("ann",), desk.now, until)
+
+
+def test_until_all_are_judged_a_network_is_found_behind_an_address_that_stands_no_more() -> None:
+    desk = Desk()
+    address = Address("2606:4700::1")
+    desk.login(address=address)
+    desk.ledger.replace(Terms(period=PERIOD, ipv6_prefix=64), desk.ledger.rules)
+    assert not desk.allowed(address)
+    desk.stand((address, "printer", ""))
+    assert desk.users(address) == {"printer"}
+
+
+def test_an_address_is_named_once_while_its_renewal_is_on_its_way() -> None:
+    desk = Desk()
+    desk.login()
+    Flight(desk).fill(login(at=desk.now), login("bob", at=desk.now), login(address=OFFICE, at=desk.now))
+    assert sorted(desk.ledger.addresses()) == sorted([HOME, OFFICE])

@@ -279,12 +279,50 @@ def test_a_clock_that_was_set_back_while_we_were_down_is_noticed_at_start() -> N
     assert desk.ends() == PERIOD
 
 
-def test_a_login_that_meets_a_grant_from_the_future_opens_anew() -> None:
+def test_a_login_that_meets_a_grant_from_the_future_renews_it_for_one_period() -> None:
     desk = Desk()
     desk.login()
     desk.now -= HOUR
-    assert said(desk.login()) == ["closed ann clock", "opened ann"]
+    assert said(desk.login()) == ["renewed ann"]
+    assert (desk.ends(), desk.grant().opened) == (PERIOD, desk.now)
+
+
+def before_its_piece(then: Callable[[Desk], object], *, desk: Desk | None = None) -> Desk:
+    """What happens after the clock was set back by an hour, and before the grants are shortened."""
+    desk = desk or Desk()
+    desk.now -= HOUR
+    desk.do(lambda draft: draft.clamp_rest())
+    then(desk)
+    desk.do(lambda draft: draft.clamp())
+    return desk
+
+
+def test_after_a_step_back_a_logout_ends_its_session_also_before_the_grant_is_shortened() -> None:
+    desk = Desk()
+    desk.prove()
+    desk.login(session="s")
+    before_its_piece(lambda desk: desk.logout("s"), desk=desk)
     assert desk.ends() == PERIOD
+    assert desk.rows.sessions == {}
+
+
+def test_after_a_step_back_caps_count_what_is_not_yet_shortened() -> None:
+    desk = Desk(max_users_per_address=2)
+    desk.login("ann")
+    desk.login("bob")
+    before_its_piece(lambda desk: desk.login("eve"), desk=desk)
+    assert desk.users() == set()
+    desk = Desk(max_addresses_per_user=1)
+    desk.login(address=OFFICE)
+    before_its_piece(lambda desk: desk.login(), desk=desk)
+    assert (desk.users(), desk.users(OFFICE)) == (set(), {"ann"})
+
+
+def test_after_a_step_back_what_lasts_long_is_not_made_short_before_it_is_clamped() -> None:
+    desk = Desk()
+    desk.allow(span=24 * HOUR)
+    before_its_piece(lambda desk: desk.allow(), desk=desk)
+    assert desk.ends("") == 24 * HOUR
 
 
 def test_a_login_read_before_a_step_back_cannot_reach_beyond_one_period() -> None:

@@ -46,8 +46,8 @@ Listener = Callable[[Change], None]
 class Committer(Protocol):
     """What makes a record durable: the writer thread of the store."""
 
-    async def commit(self, record: Record) -> None:
-        """Returns when the record is durable; raises StoreError."""
+    async def commit(self, *records: Record) -> None:
+        """Returns when the records are durable, all together; raises StoreError, and then none is."""
         ...
 
 
@@ -195,7 +195,7 @@ class Keeper:
         async with self._opening:
             while self.expire():
                 await asyncio.sleep(0)
-            self.shut(lambda draft: draft.set_back())
+            self.shut(lambda draft: draft.clamp_rest())
             for addresses in self._pieces():
                 self.shut(partial(Draft.rejudge, addresses=addresses))
                 await asyncio.sleep(0)
@@ -207,13 +207,12 @@ class Keeper:
         end = self.ledger.next_end()
         if end is None or end > self.clock.now():
             return False
-        self.shut(lambda draft: draft.expire(PIECE))
-        return True
+        return bool(self.shut(lambda draft: draft.expire(PIECE)))
 
     def set_back(self) -> None:
-        """The clock was set back: nothing may last longer than a period from now. What would is not live until `clamp`
-        has come to it."""
-        self.shut(lambda draft: draft.set_back())
+        """The clock was set back: nothing may last longer than a period from now. What would allows nothing until
+        `clamp` has come to it; who decides by it before sees it as it will be."""
+        self.shut(lambda draft: draft.clamp_rest())
         self._long = self._pieces()
 
     def clamp(self) -> bool:
@@ -334,16 +333,18 @@ class Keeper:
 
     async def _settle(self) -> None:
         while self._owed:
-            if await self._write(self._owed[0]):
-                self._owed.popleft()
+            owed = tuple(self._owed)
+            if await self._write(*owed):
+                for _ in owed:
+                    self._owed.popleft()
             else:
                 await asyncio.sleep(RETRY)
         self._settled.set()
 
-    async def _write(self, record: Record) -> bool:
+    async def _write(self, *records: Record) -> bool:
         try:
             with self.commits.measure():
-                await self._writer.commit(record)
+                await self._writer.commit(*records)
         except StoreError as error:
             if isinstance(error, StoreDamaged):
                 self.damaged.set()

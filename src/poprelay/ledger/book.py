@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from poprelay.ledger.record import Cell, Key, OpenSession
 from poprelay.ledger.terms import SLACK
 from poprelay.model import Address, Basis, Grant, Instant, SessionKey
@@ -53,6 +55,17 @@ class Holding:
 def plainly_live(grant: Grant, now: Instant) -> bool:
     """Whether it is live without regard to sessions: not over, and with no more time left than it may ever have."""
     return 0 < grant.until - now <= grant.span + SLACK
+
+
+def clamped(cell: Cell, now: Instant) -> Cell:
+    """As the clock lets it be: with no more than its span left, and nothing that happened after now."""
+    grant = cell.grant
+    until = now + grant.span
+    if grant.until <= until and grant.seen <= now:  # the latest of its times
+        return cell
+    until = min(grant.until, until)
+    opened, last_login, seen = min(grant.opened, now), min(grant.last_login, now), min(grant.seen, now)
+    return Cell(replace(grant, until=until, opened=opened, last_login=last_login, seen=seen), cell.sessions)
 
 
 def combination(session: OpenSession) -> Combination:

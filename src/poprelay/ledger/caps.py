@@ -83,5 +83,5 @@ def _users(overlay: Overlay, address: Address) -> dict[str, Instant]:
 
 
 def _live(overlay: Overlay, key: Key) -> bool:
-    cell = overlay.get(key)
+    cell = overlay.present(key)
     return cell is not None and overlay.holding.live(cell, overlay.now)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from msgspec.structs import replace
 
+from poprelay.ledger.book import clamped
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.judgement import Judgement
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import Cell
 from poprelay.ledger.terms import Terms
-from poprelay.model import Address, Instant, Revocation
+from poprelay.model import Address, Revocation
 
 
 def bury(overlay: Overlay, cell: Cell) -> None:
-    """Close a grant that is not live: it has ended, or the clock fell so far back that it has too much time left."""
-    end = overlay.holding.ends(cell)
-    if end <= overlay.now:
-        overlay.close_grant(cell, "expired", end)
-    else:
-        overlay.close_grant(cell, "clock", overlay.now)
+    """Close a grant that has ended."""
+    overlay.close_grant(cell, "expired", overlay.holding.ends(cell))
 
 
 def expire(overlay: Overlay, limit: int | None = None) -> None:
@@ -66,23 +63,23 @@ def lift(overlay: Overlay, names: Iterable[str]) -> None:
 
 
 def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
-    """Close what the config refuses, and cut the rest to its period: at these addresses, or (None) everywhere."""
+    """Close what has ended or the config refuses, and cut the rest to its period: at these addresses, or (None)
+    everywhere."""
     if addresses is None:
         expire(overlay)
-        set_back(overlay)
+        clamp_rest(overlay)
     now = overlay.now
     ends = overlay.outlook.ends
-    clamped = _clamped(now)
     judgement = Judgement(overlay.state.terms, overlay.state.rules)
 
     def shorter(cell: Cell) -> Cell:
-        return judgement.cut(clamped(cell))
+        return judgement.cut(clamped(cell, now))
 
     for cell in overlay.over(addresses, None):
-        if ends(cell) <= now:
-            continue
-        short = judgement.of(clamped(cell))
-        if short is None or ends(short) <= now:
+        end = ends(cell)
+        if end <= now:
+            overlay.close_grant(cell, "expired", end)
+        elif judgement.refuses(cell) or ends(shorter(cell)) <= now:
             overlay.close_grant(cell, "config", now)
         else:
             overlay.shorten(cell, shorter)
@@ -91,13 +88,13 @@ def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> N
 def clamp(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
     """No grant at these addresses, or (None) anywhere, has more than its span left, and nothing happened after now."""
     if addresses is None:
-        set_back(overlay)
-    clamped = _clamped(overlay.now)
+        clamp_rest(overlay)
+    now = overlay.now
     for cell in overlay.over(addresses, None):
-        overlay.shorten(cell, clamped)
+        overlay.shorten(cell, lambda cell: clamped(cell, now))
 
 
-def set_back(overlay: Overlay) -> None:
+def clamp_rest(overlay: Overlay) -> None:
     """Of what is remembered besides the grants, too, nothing happened after now."""
     now = overlay.now
     state = overlay.state
@@ -117,23 +114,3 @@ def set_back(overlay: Overlay) -> None:
 def kept(terms: Terms) -> float:
     """How long a revocation is kept: as long as a login from before it could still count."""
     return max(terms.period, terms.max_session)
-
-
-def _clamped(now: Instant) -> Callable[[Cell], Cell]:
-    def clamped(cell: Cell) -> Cell:
-        grant = cell.grant
-        until = min(grant.until, now + grant.span)
-        if until == grant.until and grant.seen <= now and grant.last_login <= now and grant.opened <= now:
-            return cell
-        return Cell(
-            replace(
-                grant,
-                until=until,
-                opened=min(grant.opened, now),
-                last_login=min(grant.last_login, now),
-                seen=min(grant.seen, now),
-            ),
-            cell.sessions,
-        )
-
-    return clamped

@@ -72,7 +72,7 @@ class Draft:
             self._refuse(at, address, login, reason)
             return
         key: Key = (address, user, "login")
-        cell = overlay.get(key)
+        cell = overlay.present(key)
         if cell is not None and not overlay.holding.live(cell, overlay.now):
             closing.bury(overlay, cell)
             cell = None
@@ -104,7 +104,7 @@ class Draft:
             self.expire()  # a proof must not wake what has ended but was not yet looked at
             overlay.prove(combination(session))
         key: Key = (session.address, session.user, "login")
-        cell = overlay.get(key)
+        cell = overlay.present(key)
         if cell is None or not overlay.holding.live(cell, overlay.now):
             return
         at = self._effective(logout.at, read_at)
@@ -147,11 +147,11 @@ class Draft:
         state = self._state
         reasons = {(state.key(address), user): reason for address, user, reason in wanted}
         for key in list(state.book.standing):
-            cell = self.overlay.get(key)
+            cell = self.overlay.present(key)
             if cell is not None and key[:2] not in reasons:
                 self.overlay.close_grant(cell, "config", self.overlay.now)
         for (address, user), reason in reasons.items():
-            cell = self.overlay.get((address, user, "standing"))
+            cell = self.overlay.present((address, user, "standing"))
             if cell is None or cell.grant.reason != reason:
                 self._grant(address, user, "standing", span=ALWAYS, agent="", reason=reason)
 
@@ -174,7 +174,8 @@ class Draft:
     def rejudge(self, addresses: Collection[Address] | None = None) -> None:
         """At start and reload: judge the login grants at these addresses by the rules that need only address and user,
         and cut them to one (new) period past their last sign of life. What the config allows no more is closed, with
-        reason `config`. Without `addresses` that is done to all, after `expire` and `set_back`.
+        reason `config`. Without `addresses` that is done to all, after `expire` and
+        `clamp_rest`.
 
         After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
         stay, but for those whose key has no longer the width that `ipv6_prefix` says.
@@ -183,12 +184,12 @@ class Draft:
 
     def clamp(self, addresses: Collection[Address] | None = None) -> None:
         """The clock was set back: no grant at these addresses has more than its span left. Without `addresses` that is
-        so for all, after `set_back`."""
+        so for all, after `clamp_rest`."""
         closing.clamp(self.overlay, addresses)
 
-    def set_back(self) -> None:
+    def clamp_rest(self) -> None:
         """The clock was set back: nothing was revoked after now, and no user counts for longer than a period."""
-        closing.set_back(self.overlay)
+        closing.clamp_rest(self.overlay)
 
     def record(self, positions: dict[str, bytes]) -> Record:
         """All that the store must write, in one transaction. Ask after `Ledger.close`, before `Ledger.accept`."""
@@ -237,7 +238,7 @@ class Draft:
         if self._state.flying is not overlay:
             flight.begin(overlay)
         key: Key = (self._state.key(address), user, basis)
-        cell = overlay.get(key)
+        cell = overlay.present(key)
         if cell is not None and not overlay.holding.live(cell, overlay.now):
             closing.bury(overlay, cell)
             cell = None

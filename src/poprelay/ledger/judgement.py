@@ -22,12 +22,14 @@ class Judgement:
 
     def of(self, cell: Cell) -> Cell | None:
         """As it stands; None if it does not."""
+        return None if self.refuses(cell) else self.cut(cell)
+
+    def refuses(self, cell: Cell) -> bool:
+        """Whether it does not stand."""
         grant = cell.grant
         if ":" in grant.address and grant.address.partition("/")[2] != self._width:
-            return None
-        if grant.basis == "login" and self._judge(grant.address, grant.user) is not None:
-            return None
-        return self.cut(cell)
+            return True
+        return grant.basis == "login" and self._judge(grant.address, grant.user) is not None
 
     def cut(self, cell: Cell) -> Cell:
         """With at most one period from its last sign of life."""

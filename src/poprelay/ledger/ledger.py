@@ -70,7 +70,7 @@ class Ledger:
         self._judgement = None
 
     def load(self, snapshot: Snapshot, now: Instant) -> None:
-        """Start from what the store holds. Draft a `rejudge` next, and say `judged`."""
+        """Start from what the store holds. Draft a `rejudge` next, say `judged`, and do not answer before."""
         state = self._state
         self._judgement = Judgement(state.terms, state.rules)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
@@ -95,10 +95,12 @@ class Ledger:
             if ":" in address and (wide := self._state.key(address)) != address:
                 return self.find(wide, now)
         elif self._judgement is not None:
-            judged = filter(None, map(self._judgement.of, self._book.at(address)))
-            live = tuple(cell.grant for cell in judged if plainly_live(cell.grant, now) or self._held(cell, now))
+            cells = self._cells(address)
+            live = tuple(cell.grant for cell in cells if plainly_live(cell.grant, now) or self._held(cell, now))
             if live:
                 return Allowed(live)
+            if ":" in address and (wide := self._state.key(address)) != address:
+                return self.find(wide, now)
         elif isinstance(place, Cell):
             grant = place.grant
             if plainly_live(grant, now) or (place.sessions and self._held(place, now)):
@@ -114,7 +116,7 @@ class Ledger:
     def outlook(self, grant: Grant) -> tuple[Instant, int]:
         """When this grant ends if nothing more happens, open sessions included (infinite: never), and how many of
         them there are."""
-        cell = self._book.get((grant.address, grant.user, grant.basis))
+        cell = self._judged(self._book.get((grant.address, grant.user, grant.basis)))
         return (
             (grant.until, 0) if cell is None else (max(grant.until, self._book.holding.ends(cell)), len(cell.sessions))
         )
@@ -126,26 +128,27 @@ class Ledger:
 
     def grants(self, now: Instant) -> Iterator[Grant]:
         """Every live grant; take them all before anything else happens."""
-        return (cell.grant for cell in self._book if self._live(cell, now))
+        return (cell.grant for cell in filter(None, map(self._judged, self._book)) if self._live(cell, now))
 
     def addresses(self) -> tuple[Address, ...]:
         """Every address that has a grant, live or not, or will have: for who goes through them all and lets lookups in
         between."""
         flying = self._state.flying
-        return tuple(self._places) if flying is None else (*self._places, *(address for address, _, _ in flying.cells))
+        more = set() if flying is None else {address for address, _, _ in flying.cells} - self._places.keys()
+        return (*self._places, *more)
 
     def at(self, address: Address, now: Instant) -> list[Grant]:
         """The live grants of one address, as the ledger keeps it."""
-        return [cell.grant for cell in self._book.at(address) if self._live(cell, now)]
+        return [cell.grant for cell in self._cells(address) if self._live(cell, now)]
 
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
         ends = self._book.holding.ends if self.trusts_sessions else _end_of_period
         place = self._places.get(address)
-        if isinstance(place, Cell):
+        if isinstance(place, Cell) and self._judgement is None:
             grant = place.grant
             return ((grant.user,), grant.last_login, ends(place)) if self._live(place, now) else None
-        cells = [cell for cell in self._book.at(address) if self._live(cell, now)]
+        cells = [cell for cell in self._cells(address) if self._live(cell, now)]
         if not cells:
             return None
         return (
@@ -211,12 +214,15 @@ class Ledger:
         """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
         return flight.accept(draft.overlay)
 
+    def _judged(self, cell: Cell | None) -> Cell | None:
+        """As the config lets it stand; None if it does not."""
+        return cell if cell is None or self._judgement is None else self._judgement.of(cell)
+
+    def _cells(self, address: Address) -> tuple[Cell, ...]:
+        """Those of one address, as the config lets them stand."""
+        return tuple(filter(None, map(self._judged, self._book.at(address))))
+
     def _live(self, cell: Cell, now: Instant) -> bool:
-        if self._judgement is not None:
-            judged = self._judgement.of(cell)
-            if judged is None:
-                return False
-            cell = judged
         return plainly_live(cell.grant, now) or (self.trusts_sessions and self._book.holding.live(cell, now))
 
     def _held(self, cell: Cell, now: Instant) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from poprelay.ledger.ahead import Early
-from poprelay.ledger.book import Combination, Holding
+from poprelay.ledger.book import Combination, Holding, clamped
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import Cell, Key, OpenSession, Refusal
 from poprelay.ledger.revocations import Revocations
@@ -107,10 +107,16 @@ class Overlay:
         cell = self.cells.get(key, UNTOUCHED)
         return self.state.book.get(key) if isinstance(cell, _Untouched) else cell
 
+    def present(self, key: Key) -> Cell | None:
+        """The same as the clock lets it be, for who decides by it: it may have been set back a moment ago."""
+        cell = self.get(key)
+        return None if cell is None else clamped(cell, self.now)
+
     def at(self, address: Address) -> list[Cell]:
-        """The cells of one address as they are here."""
-        visible = [cell for cell in self.state.book.at(address) if cell.key not in self.cells]
-        return visible + [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
+        """The cells of one address as they are here, and as the clock lets them be."""
+        cells = [cell for cell in self.state.book.at(address) if cell.key not in self.cells]
+        cells += [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
+        return [clamped(cell, self.now) for cell in cells]
 
     def over(self, addresses: Collection[Address] | None, user: str | None) -> list[Cell]:
         """All cells of these addresses, of a user, or both; of everybody if neither. They are as they are here or,

@@ -30,6 +30,5 @@ CLOSED: Final[dict[str, str]] = {
     "wiped": "everything was closed",
     "config": "the config, as it is since a start or reload, does not let it stand",
     "gateway": "max_users_per_address was crossed there: it is no client",
-    "clock": "the clock was set back so far that it had more time left than it may have",
 }
 """Why a grant ended."""

@@ -58,7 +58,7 @@ def without(sessions: tuple[OpenSession, ...], key: SessionKey) -> tuple[OpenSes
 def _leave(overlay: Overlay, session: OpenSession) -> None:
     """The server has used its key again, so this session is over; when it ended nobody knows."""
     key: Key = (session.address, session.user, "login")
-    cell = overlay.get(key)
+    cell = overlay.present(key)
     if cell is None:
         return
     left = Cell(cell.grant, without(cell.sessions, session.key))

@@ -36,12 +36,12 @@ class Store(Protocol):
 
 
 class _Job:
-    """Something to do on the thread, and who waits for it. A job without `work` commits `record`."""
+    """Something to do on the thread, and who waits for it. A job without `work` commits `records`."""
 
-    __slots__ = ("error", "future", "loop", "record", "work")
+    __slots__ = ("error", "future", "loop", "records", "work")
 
-    def __init__(self, record: Record | None, work: Callable[[], object] | None) -> None:
-        self.record = record
+    def __init__(self, records: Sequence[Record], work: Callable[[], object] | None) -> None:
+        self.records = records
         self.work = work
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
@@ -58,24 +58,24 @@ class Writer:
         self._closed = False
         self._thread.start()
 
-    async def commit(self, record: Record) -> None:
-        """Return when the record is durable; raises StoreError if it could not be written, and then none of it was.
+    async def commit(self, *records: Record) -> None:
+        """Return when the records are durable; raises StoreError if they could not be written, and then none was.
 
         Records are written in the order of the calls. Once called it is written, even if the waiting is cancelled.
         """
-        await self._ask(_Job(record, None))
+        await self._ask(_Job(records, None))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do something else with the store on its thread, after all that was handed in before; return its result."""
         results: list[T] = []
-        await self._ask(_Job(None, lambda: results.append(work())))
+        await self._ask(_Job((), lambda: results.append(work())))
         return results[0]
 
     async def close(self) -> None:
         """Write what was handed in, close the store, end the thread. Raises StoreError if closing failed."""
         if self._closed:
             return
-        job = _Job(None, self._store.close)
+        job = _Job((), self._store.close)
         self._closed = True
         self._jobs.put(job)
         self._jobs.put(None)
@@ -119,7 +119,7 @@ class Writer:
             if group[0].work is not None:
                 group[0].work()
             else:
-                self._store.commit([job.record for job in group if job.record is not None])
+                self._store.commit([record for job in group for record in job.records])
         except Exception as error:  # noqa: BLE001  # carried to whoever waits, and raised there
             for job in group:
                 job.error = error

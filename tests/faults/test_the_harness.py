@@ -98,9 +98,9 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "what has ended goes, though the ledger cannot be written",
-        "daemon/ticker.py",
-        "if end is not None and end <= now:",
-        "if end is not None and end <= now and not keeper.store_error:",
+        "daemon/keeper.py",
+        "if end is None or end > self.clock.now():",
+        "if end is None or end > self.clock.now() or self.store_error:",
         storage.ledger_full,
         "the map allowed .* too late",
     ),

@@ -321,5 +321,5 @@ class Flight:
 
 
 def in_step(desk: Desk) -> bool:
-    """Whether the rows are what the ledger says, grant by grant."""
-    return dict(desk.rows.grants) == {cell.grant.key: cell.grant for cell in desk.ledger._book}
+    """Whether the rows are what the ledger says, grant by grant, with their sessions."""
+    return dict(desk.rows.cells) == {cell.grant.key: cell for cell in desk.ledger._book}

@@ -8,7 +8,7 @@ from ledger.desk import HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, Flight,
 from poprelay.ledger.ledger import Terms
 from poprelay.ledger.record import Record
 from poprelay.ledger.rules import Rules, RuleTerms
-from poprelay.model import Address, Closed, Opened
+from poprelay.model import Address, Closed, Event, Opened
 
 
 @pytest.fixture
@@ -268,3 +268,15 @@ def test_history_is_opened_and_closed_and_changes_say_all(desk: Desk) -> None:
     assert [type(change) for change in desk.rows.history] == [Opened]
     desk.revoke(HOME)
     assert [type(change) for change in desk.rows.history] == [Opened, Closed]
+
+
+@pytest.mark.parametrize("event", [login(session="s", at=START - HOUR), logout("s", at=START - HOUR)])
+def test_what_is_committed_while_the_piece_of_a_clock_set_back_comes_is_what_stays(desk: Desk, event: Event) -> None:
+    desk.prove()
+    desk.login(session="s")
+    desk.now -= HOUR
+    flight = Flight(desk).fill(event).commit()
+    desk.do(lambda draft: draft.clamp())
+    flight.land()
+    desk.do(lambda draft: None)
+    assert in_step(desk)

@@ -124,3 +124,18 @@ def test_a_reload_in_a_draft_that_opens_takes_away_at_once_and_is_owed_if_it_fai
     assert said(desk.do(lambda draft: draft.allow(OFFICE, "carl"))) == ["closed bob config", "opened carl"]
     assert in_step(desk)
     assert list(desk.rows.revocations.values()) == desk.ledger.revocations()
+
+
+def test_what_was_renewed_to_less_than_its_row_says_and_ended_leaves_no_row(desk: Desk) -> None:
+    desk.login()
+    desk.now -= 1.5
+    Flight(desk).fill(login(at=desk.now)).submit()
+    desk.now += PERIOD + 5
+    assert said(desk.reload(in_pieces=True)) == ["closed ann expired"]
+    assert desk.rows.grants == {}
+
+
+def test_what_only_a_failed_draft_had_opened_is_not_said_to_be_closed(desk: Desk) -> None:
+    Flight(desk).fill(login(at=START)).submit()
+    desk.now += PERIOD + MINUTE
+    assert desk.reload(in_pieces=True) == desk.reload() == []

@@ -226,8 +226,7 @@ class Keeper:
     def _pieces(self) -> Iterator[frozenset[Address]]:
         with unseen():
             addresses = iter(self.ledger.addresses())
-        while piece := frozenset(islice(addresses, PIECE)):
-            yield piece
+        return iter(lambda: frozenset(islice(addresses, PIECE)), frozenset())
 
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until what was closed is committed; False if the store cannot at present."""

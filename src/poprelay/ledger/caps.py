@@ -65,7 +65,7 @@ def _crowded(overlay: Overlay, address: Address, user: str, at: Instant) -> bool
     overlay.crowds[address] = crowd
     if crowd.count(overlay.now) <= most:
         return False
-    for cell in overlay.at(address):
+    for cell in overlay.present_at(address):
         if cell.grant.basis == "login":
             overlay.close_grant(cell, "gateway", at)
     return True
@@ -77,7 +77,7 @@ def _users(overlay: Overlay, address: Address) -> dict[str, Instant]:
     period = overlay.state.terms.period
     return {
         cell.grant.user: cell.grant.until if plainly_live(cell.grant, now) else now + period
-        for cell in sorted(overlay.at(address), key=lambda cell: cell.grant.until)
+        for cell in sorted(overlay.present_at(address), key=lambda cell: cell.grant.until)
         if cell.grant.basis == "login" and overlay.holding.live(cell, now)
     }
 

@@ -78,7 +78,8 @@ def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> N
     for cell in overlay.over(addresses, None):
         end = ends(cell)
         if end <= now:
-            overlay.close_grant(cell, "expired", end)
+            if overlay.is_known(cell.key):
+                overlay.close_grant(cell, "expired", end)
         elif judgement.refuses(cell) or ends(shorter(cell)) <= now:
             overlay.close_grant(cell, "config", now)
         else:

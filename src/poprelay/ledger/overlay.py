@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -112,7 +113,7 @@ class Overlay:
         cell = self.get(key)
         return None if cell is None else clamped(cell, self.now)
 
-    def at(self, address: Address) -> list[Cell]:
+    def present_at(self, address: Address) -> list[Cell]:
         """The cells of one address as they are here, and as the clock lets them be."""
         cells = [cell for cell in self.state.book.at(address) if cell.key not in self.cells]
         cells += [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
@@ -133,6 +134,11 @@ class Overlay:
             for cell in found
             if (addresses is None or cell.grant.address in addresses) and (user is None or cell.grant.user == user)
         ]
+
+    def is_known(self, key: Key) -> bool:
+        """Whether it is in sight, or was until it ended while the flying draft had a newer one."""
+        flying = self.flying
+        return self.state.book.get(key) is not None or (flying is not None and key in flying.suspended)
 
     def session(self, key: SessionKey) -> OpenSession | None:
         """The open session of this key."""
@@ -162,8 +168,10 @@ class Overlay:
         flying = self.flying
         if flying is not None and key not in self.drops:
             newer = self.replacements.get(key) or flying.cells.get(key)
-            if newer is not None and (short := shorter(newer)) is not newer:
-                self.replacements[key] = short
+            if newer is not None:
+                short = shorter(newer)
+                if short is not newer or key in self.cut:  # then, too, its row is written by a later record
+                    self.replacements[key] = short
 
     def open_session(self, session: OpenSession) -> None:
         self.sessions[session.key] = session
@@ -199,6 +207,10 @@ class Overlay:
         gone = cell.grant
         if change.reason != "expired" or cell.key in self.state.rewrite:
             gone = replace(gone, until=math.inf)
+        else:  # a draft that was given up may have had it shorter than its row
+            flying = self.flying
+            out_of_sight = None if flying is None else flying.suspended.get(cell.key)
+            gone = max((one.grant for one in (cell, seen, out_of_sight) if one is not None), key=attrgetter("until"))
         return Closing(cell, change, seen, gone)
 
     def suspend(self, cell: Cell) -> bool:

@@ -178,7 +178,5 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def house(place: Path) -> Iterator[House]:
-    made = House(place)
-    yield made
-    if made.poprelay.running:
-        made.poprelay.kill()
+    with House(place) as made:
+        yield made

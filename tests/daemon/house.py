@@ -6,7 +6,7 @@ import os
 import socket
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from live.daemon import Poprelay
 from live.running import until
@@ -39,6 +39,13 @@ class House:
         self.log = place / "mail.log"
         self.log.touch()
         self.poprelay = Poprelay(place / "d", self.settings())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.poprelay.running:
+            self.poprelay.kill()
 
     def settings(self, *parts: str, relay: str = "", agent: str = "dovecot") -> str:
         text = "\n".join(parts or (TEXT_MAP, SOCKETMAP))

@@ -192,16 +192,25 @@ class Desk:
     def judge(self, *, in_pieces: bool = False) -> list[Change]:
         """Judge every grant again. Whoever asks before that is done is told of no grant that will not stand."""
         before = self.answers()
-        if in_pieces:
-            changes = [*self.expire(), *self.do(lambda draft: draft.clamp_rest())]
-            for address in self.ledger.addresses():
-                changes += self.do(partial(Draft.rejudge, addresses={address}))
-                assert self.answers() >= before
-        else:
-            changes = self.do(lambda draft: draft.rejudge())
+        changes = [*self.expire(), *self.do(lambda draft: draft.clamp_rest())]
+        for piece in self.pieces(in_pieces=in_pieces):
+            changes += self.do(partial(Draft.rejudge, addresses=piece))
+            assert self.answers() >= before
         self.ledger.judged()
         assert self.answers() >= before
         return changes
+
+    def clamp(self) -> list[Change]:
+        """The clock was set back."""
+        changes = self.do(lambda draft: draft.clamp_rest())
+        for piece in self.pieces():
+            changes += self.do(partial(Draft.clamp, addresses=piece))
+        return changes
+
+    def pieces(self, *, in_pieces: bool = False) -> list[set[Address]]:
+        """All addresses in one, or each by itself."""
+        addresses = self.ledger.addresses()
+        return [{address} for address in addresses] if in_pieces else [set(addresses)]
 
     def answers(self) -> set[tuple[str, GrantKey]]:
         """Every grant that services, and maps, would be told of."""

@@ -180,7 +180,7 @@ def test_a_crowd_is_clamped_after_a_step_back() -> None:
     for name in "abc":
         desk.login(name)
     desk.now -= 10 * HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     desk.now += PERIOD
     assert said(desk.login("a")) == ["opened a"]
 

@@ -194,7 +194,7 @@ def test_a_step_back_reaches_a_crowd_that_is_being_committed() -> None:
     desk = Desk(max_users_per_address=1)
     flight = Flight(desk).fill(login("ann", at=START), login("bob", at=START)).commit()
     desk.now -= HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     flight.land()
     assert desk.ledger.crowded(desk.now) == [HOME]
     desk.now += PERIOD
@@ -205,7 +205,7 @@ def test_a_step_back_reaches_what_is_being_committed(desk: Desk) -> None:
     desk.login("bob")
     flight = Flight(desk).fill(login("ann", at=START), login("bob", at=START)).commit()
     desk.now -= HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     flight.land()
     assert desk.ends("ann") == desk.ends("bob") == PERIOD
     desk.expire()
@@ -215,7 +215,7 @@ def test_a_step_back_reaches_what_is_being_committed(desk: Desk) -> None:
 def test_a_step_back_reaches_a_batch_that_is_being_filled(desk: Desk) -> None:
     flight = Flight(desk).fill(login("ann", at=START))
     desk.now -= HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     flight.fill(login("bob", at=START)).commit().land()
     assert desk.ends("ann") == desk.ends("bob") == PERIOD
     assert in_step(desk)
@@ -276,7 +276,7 @@ def test_what_is_committed_while_the_piece_of_a_clock_set_back_comes_is_what_sta
     desk.login(session="s")
     desk.now -= HOUR
     flight = Flight(desk).fill(event).commit()
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     flight.land()
     desk.do(lambda draft: None)
     assert in_step(desk)

@@ -114,7 +114,7 @@ def test_a_reload_in_a_draft_that_opens_takes_away_at_once_and_is_owed_if_it_fai
     def order(draft: Draft) -> None:
         draft.stand([])
         draft.allow(OFFICE, "carl")
-        draft.rejudge()
+        draft.rejudge({HOME, OFFICE})
         draft.revoke(desk.revocation(user="eve", deny=HOUR))
 
     failing = desk.ledger.draft(desk.now)

@@ -284,7 +284,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.desk.do(lambda draft: draft.clamp_rest())
             self.unclamped = set(self.desk.ledger.addresses())
         else:
-            self.desk.do(lambda draft: draft.clamp())
+            self.desk.clamp()
         for model in (self.model, self.future):
             if model is not None:
                 model.clamp(self.now)

@@ -236,7 +236,7 @@ def test_after_a_step_back_until_is_clamped_to_now_plus_period() -> None:
     desk.login()
     desk.now -= HOUR
     assert not desk.allowed()
-    assert desk.do(lambda draft: draft.clamp()) == []
+    assert desk.clamp() == []
     assert desk.touched == {HOME}
     assert desk.ends() == PERIOD
     assert desk.grant().opened == desk.grant().seen == desk.grant().last_login == desk.now
@@ -249,7 +249,7 @@ def test_after_a_step_back_a_held_grant_is_clamped_too() -> None:
     desk.prove()
     desk.login(session="s")
     desk.now -= HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     assert desk.ends() == 24 * HOUR
 
 
@@ -257,7 +257,7 @@ def test_after_a_step_back_revocation_times_are_clamped_to_now() -> None:
     desk = Desk()
     desk.revoke(HOME, deny=HOUR)
     desk.now -= 2 * HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     (revocation,) = desk.ledger.revocations()
     assert (revocation.at, revocation.deny_until) == (desk.now, desk.now + HOUR)
     assert list(desk.rows.revocations.values()) == [revocation]
@@ -267,7 +267,7 @@ def test_after_a_step_back_standing_grants_stand() -> None:
     desk = Desk()
     desk.stand((HOME, "printer", ""))
     desk.now -= HOUR
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     assert desk.allowed()
 
 
@@ -293,7 +293,7 @@ def before_its_piece(then: Callable[[Desk], object], *, desk: Desk | None = None
     desk.now -= HOUR
     desk.do(lambda draft: draft.clamp_rest())
     then(desk)
-    desk.do(lambda draft: draft.clamp())
+    desk.clamp()
     return desk
 
 

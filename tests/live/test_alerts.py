@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
-import pytest
-
-from daemon.house import SOCKETMAP, TEXT_MAP, House
+from daemon.house import TEXT_MAP, House
 from live.network import free_ports
 from live.packages import staged
 from live.running import until
@@ -35,20 +32,13 @@ def test_every_alert_fires_when_it_should_and_none_while_all_is_well() -> None:
     assert set(re.findall(r"alertname: (\w+)\n.*\n +exp_alerts:\n", PLAYED.read_text())) == alerts
 
 
-def test_what_is_served_is_named_by_the_rules(house: House) -> None:
+def test_what_is_served_is_named_by_the_rules(tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    house.poprelay.configure(house.settings(TEXT_MAP, SOCKETMAP, f'[metrics]\nlisten = "inet:127.0.0.1:{port}"\n'))
-    house.start()
-    house.login("9.9.9.9")
-    until(lambda: house.in_text() == {"9.9.9.9"})
-    with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-        assert page.headers["Content-Type"] == CONTENT_TYPE
-        promtool("check", "metrics", given=page.read().decode())
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
-    yield made
-    if made.poprelay.running:
-        made.poprelay.kill()
+    with House(tmp_path) as house:
+        house.poprelay.configure(house.settings(TEXT_MAP, f'[metrics]\nlisten = "inet:127.0.0.1:{port}"\n'))
+        house.start()
+        house.login("9.9.9.9")
+        until(lambda: house.in_text() == {"9.9.9.9"})
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+            assert page.headers["Content-Type"] == CONTENT_TYPE
+            promtool("check", "metrics", given=page.read().decode())

@@ -19,7 +19,7 @@ SOURCES = (
     "state",
     "offset",
     "lag",
-    "behind",
+    "lag_seconds",
     "skew",
     "lines",
     "logins",

@@ -9,12 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def unseen() -> Iterator[None]:
-    """What is made meanwhile, and all else that is there, the collector never looks at. It goes as ever when nobody
-    refers to it any more, but not if it is part of a cycle; so the cycles that are there are cleared away first."""
+    """What is made within, and all else that is there, the collector never looks at again. It goes as ever when nobody
+    refers to it any more, but not if it is part of a cycle: so do not wait within, and the cycles that are there are
+    cleared away first."""
     gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    yield
+    gc.freeze()

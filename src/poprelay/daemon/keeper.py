@@ -83,7 +83,7 @@ class Keeper:
         self._resting: dict[str, bytes] = {}
         self._untold: deque[Change] = deque()
         self._starting = ""
-        self._long: Iterator[frozenset[Address]] = iter(())
+        self._unclamped: Iterator[frozenset[Address]] = iter(())
 
     def find(self, address: Address) -> Outcome:
         """What services ask: may this address relay, now?"""
@@ -213,11 +213,11 @@ class Keeper:
         """The clock was set back: nothing may last longer than a period from now. What would allows nothing until
         `clamp` has come to it; who decides by it before sees it as it will be."""
         self.shut(lambda draft: draft.clamp_rest())
-        self._long = self._pieces()
+        self._unclamped = self._pieces()
 
     def clamp(self) -> bool:
         """Shorten a piece of what the clock made too long; whether that was not all yet."""
-        addresses = next(self._long, None)
+        addresses = next(self._unclamped, None)
         if addresses is None:
             return False
         self.shut(lambda draft: draft.clamp(addresses))

@@ -154,8 +154,8 @@ class Publisher:
 
     async def _compare(self) -> None:
         self._touched = False
+        self.published = held = await self._call(self.map.keys)
         with unseen():
-            self.published = held = await self._call(self.map.keys)
             addresses = self._ledger.addresses()
         missing = stale = 0
         for number, key in enumerate(chain(addresses, held), start=1):

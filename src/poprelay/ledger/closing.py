@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Set
 from itertools import islice
 
 from msgspec.structs import replace
@@ -62,12 +62,8 @@ def lift(overlay: Overlay, names: Iterable[str]) -> None:
             overlay.revocations.add(replace(revocation, deny_until=None))
 
 
-def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
-    """Close what has ended or the config refuses, and cut the rest to its period: at these addresses, or (None)
-    everywhere."""
-    if addresses is None:
-        expire(overlay)
-        clamp_rest(overlay)
+def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
+    """Close what has ended at these addresses or the config refuses, and cut the rest to its period."""
     now = overlay.now
     ends = overlay.outlook.ends
     judgement = Judgement(overlay.state.terms, overlay.state.rules)
@@ -86,17 +82,15 @@ def rejudge(overlay: Overlay, addresses: Collection[Address] | None = None) -> N
             overlay.shorten(cell, shorter)
 
 
-def clamp(overlay: Overlay, addresses: Collection[Address] | None = None) -> None:
-    """No grant at these addresses, or (None) anywhere, has more than its span left, and nothing happened after now."""
-    if addresses is None:
-        clamp_rest(overlay)
+def clamp(overlay: Overlay, addresses: Set[Address]) -> None:
+    """No grant at these addresses has more than its span left, and nothing happened after now."""
     now = overlay.now
     for cell in overlay.over(addresses, None):
         overlay.shorten(cell, lambda cell: clamped(cell, now))
 
 
 def clamp_rest(overlay: Overlay) -> None:
-    """Of what is remembered besides the grants, too, nothing happened after now."""
+    """Nor did anything that is remembered besides the grants happen after now."""
     now = overlay.now
     state = overlay.state
     overlay.set_back = True

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Set
 from typing import Final
 
 from msgspec.structs import replace
@@ -171,20 +171,18 @@ class Draft:
         """Close what has ended, at most `limit` grants; let go of all else that is over."""
         closing.expire(self.overlay, limit)
 
-    def rejudge(self, addresses: Collection[Address] | None = None) -> None:
-        """At start and reload: judge the login grants at these addresses by the rules that need only address and user,
-        and cut them to one (new) period past their last sign of life. What the config allows no more is closed, with
-        reason `config`. Without `addresses` that is done to all, after `expire` and
-        `clamp_rest`.
+    def rejudge(self, addresses: Set[Address]) -> None:
+        """At start and reload, after `expire` and `clamp_rest`: judge the login grants at these addresses by the rules
+        that need only address and user, and cut them to one (new) period past their last sign of life. What the config
+        allows no more is closed, with reason `config`.
 
         After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
         stay, but for those whose key has no longer the width that `ipv6_prefix` says.
         """
         closing.rejudge(self.overlay, addresses)
 
-    def clamp(self, addresses: Collection[Address] | None = None) -> None:
-        """The clock was set back: no grant at these addresses has more than its span left. Without `addresses` that is
-        so for all, after `clamp_rest`."""
+    def clamp(self, addresses: Set[Address]) -> None:
+        """The clock was set back: after `clamp_rest`, no grant at these addresses has more than its span left."""
         closing.clamp(self.overlay, addresses)
 
     def clamp_rest(self) -> None:

@@ -60,8 +60,8 @@ class Ledger:
         return self._state.rules
 
     def replace(self, terms: Terms, rules: Rules) -> None:
-        """Take on another config; whoever asks is answered by it. Grants are still as the old one made them: draft a
-        `rejudge` next, and say `judged`."""
+        """Take on another config; whoever asks is answered by it. Grants are still as the old one made them: draft
+        `expire`, `clamp_rest` and, for all `addresses`, `rejudge` next, and say `judged`."""
         self._state.replace(terms, rules)
         self._judgement = Judgement(terms, rules)
 
@@ -70,7 +70,7 @@ class Ledger:
         self._judgement = None
 
     def load(self, snapshot: Snapshot, now: Instant) -> None:
-        """Start from what the store holds. Draft a `rejudge` next, say `judged`, and do not answer before."""
+        """Start from what the store holds. Judge all next, as after `replace`, and do not answer before."""
         state = self._state
         self._judgement = Judgement(state.terms, state.rules)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
@@ -91,26 +91,17 @@ class Ledger:
     def find(self, address: Address, now: Instant) -> Outcome:
         """May this address relay now? All its live grants, or that there is none, or that we cannot tell."""
         place = self._places.get(address)
-        if place is None:
-            if ":" in address and (wide := self._state.key(address)) != address:
-                return self.find(wide, now)
-        elif self._judgement is not None:
+        if isinstance(place, Cell) and self._judgement is None:
+            grant = place.grant
+            if plainly_live(grant, now) or (place.sessions and self._held(place, now)):
+                return Allowed((grant,))
+        elif place is not None:
             cells = self._cells(address)
             live = tuple(cell.grant for cell in cells if plainly_live(cell.grant, now) or self._held(cell, now))
             if live:
                 return Allowed(live)
-            if ":" in address and (wide := self._state.key(address)) != address:
-                return self.find(wide, now)
-        elif isinstance(place, Cell):
-            grant = place.grant
-            if plainly_live(grant, now) or (place.sessions and self._held(place, now)):
-                return Allowed((grant,))
-        else:
-            live = tuple(
-                cell.grant for cell in place.values() if plainly_live(cell.grant, now) or self._held(cell, now)
-            )
-            if live:
-                return Allowed(live)
+        if ":" in address and (wide := self._state.key(address)) != address:
+            return self.find(wide, now)
         return _ABSENT if self.unavailable is None else Unavailable(self.unavailable)
 
     def outlook(self, grant: Grant) -> tuple[Instant, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from operator import attrgetter
 from typing import Final
 
@@ -119,12 +119,12 @@ class Overlay:
         cells += [cell for cell in self.cells.values() if cell is not None and cell.grant.address == address]
         return [clamped(cell, self.now) for cell in cells]
 
-    def over(self, addresses: Collection[Address] | None, user: str | None) -> list[Cell]:
+    def over(self, addresses: Set[Address] | None, user: str | None) -> list[Cell]:
         """All cells of these addresses, of a user, or both; of everybody if neither. They are as they are here or,
         where that is newer, as they will be when the flying draft is accepted."""
         book = self.state.book
         newer = self._newer()
-        places = book.of(user) if addresses is None and user is not None else addresses
+        places: Iterable[Address] | None = book.of(user) if addresses is None and user is not None else addresses
         visible = book if places is None else (cell for place in places for cell in book.at(place))
         found = [cell for cell in visible if (key := cell.key) not in newer and key not in self.cells]
         found += [cell for key, cell in self.cells.items() if cell is not None and key not in newer]

@@ -53,7 +53,7 @@ class State:
         self.book.holding.max_session = terms.max_session
         if self.flying is not None:
             self.flying.holding.max_session = terms.max_session
-        if sooner:
+        if sooner:  # nothing else makes a grant end before its place in the schedule
             self.book.reschedule()
         if rekeyed:
             self._keys.clear()

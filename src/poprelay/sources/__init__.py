@@ -51,8 +51,8 @@ class Observable(Protocol):
     """A source that can say how it is."""
 
     def state(self) -> dict[str, object]:
-        """For `status`: at least `state` (following, missing, waiting), and what waits: `lag` in bytes, or `behind` in
-        seconds."""
+        """For `status`: at least `state` (following, missing, waiting), and what waits: `lag`, in bytes, or
+        `lag_seconds`."""
         ...
 
 

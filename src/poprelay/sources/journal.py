@@ -103,14 +103,14 @@ class JournalSource:
         return self._name
 
     def state(self) -> dict[str, object]:
-        """`state`: waiting (not begun), catching up, following. `behind` is the age of the last entry, in seconds,
+        """`state`: waiting (not begun), catching up, following. `lag_seconds` is the age of the last entry, in seconds,
         while catching up. `refused` counts entries whose writer may not speak, `unreadable` what was no entry,
         `suppressed` messages that journald dropped by its rate limit; `remarks` says all that in sentences."""
         behind = self._newest is not None and self._state == "catching up"
         return {
             "state": self._state,
             "journal": str(self._journal.directory or self._journal.namespace or "system"),
-            "behind": round(max(0.0, self._clock.now() - (self._newest or 0.0)), 1) if behind else 0.0,
+            "lag_seconds": round(max(0.0, self._clock.now() - (self._newest or 0.0)), 1) if behind else 0.0,
             "refused": self._left.refused,
             "unreadable": self._left.unreadable,
             "suppressed": self._left.suppressed,

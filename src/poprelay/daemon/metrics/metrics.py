@@ -108,7 +108,7 @@ METRICS: Final = (
           ("source",), _times("sources", "last_login")),
     Named("source_lag_bytes", "gauge", "What waits in files to be read.", ("source",), _each("sources", "lag")),
     Named("source_lag_seconds", "gauge", "How old the last entry of the journal was, while more waits; else 0.",
-          ("source",), _each("sources", "behind")),
+          ("source",), _each("sources", "lag_seconds")),
     Named("source_skew_seconds", "gauge", "How far fresh stamps are ahead of our clock; 0 within five minutes.",
           ("source",), _each("sources", "skew")),
     Named("map_up", "gauge", "1 if the map is written, 0 if that fails.", ("map",), _up("maps")),

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 GRANTS: Final = 200_000 if quick() else 1_000_000
 SPAN: Final = 10_800.0
-BATCH: Final = 1_500  # logins, about what one block of a log holds
+BATCH: Final = 750  # logins, about what one block of a log holds
 ENDING: Final = 20_000  # grants that end together while lookups go on
 SOON: Final = 1_800.0  # seconds from the making of the ledger until they do
 SECONDS: Final = 5 if quick() else 20

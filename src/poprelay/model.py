@@ -97,29 +97,29 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
         return GrantKey(self.address, self.user, self.basis)
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="change"):
+class Opened(msgspec.Struct, frozen=True, gc=False, tag="opened", tag_field="change"):
     """A grant began."""
 
     at: Instant
     grant: Grant
 
 
-class Renewed(msgspec.Struct, frozen=True, tag="renewed", tag_field="change"):
+class Renewed(msgspec.Struct, frozen=True, gc=False, tag="renewed", tag_field="change"):
     """A live grant was extended, or its session ended; `grant` is what it is now."""
 
     at: Instant
     grant: Grant
 
 
-class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="change"):
-    """A grant ended: `reason` is expired, revoked, config, gateway, wiped or clock."""
+class Closed(msgspec.Struct, frozen=True, gc=False, tag="closed", tag_field="change"):
+    """A grant ended: `reason` is expired, revoked, config, gateway or wiped."""
 
     at: Instant
     grant: Grant
     reason: str
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="change"):
+class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused", tag_field="change"):
     """A login that opened nothing, and the rule that said so."""
 
     at: Instant

@@ -7,7 +7,7 @@ from typing import TypedDict, cast
 import pytest
 
 from ledger.desk import HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, logout, said
-from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS
+from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS, Terms
 from poprelay.model import Absent, Address, Allowed, Event, Unavailable
 
 
@@ -101,6 +101,15 @@ def test_a_grant_is_held_at_most_max_session_past_the_last_sign_of_life(proven: 
     assert proven.ledger.next_end() is not None
     proven.now += 24 * HOUR
     assert not proven.allowed()
+    assert said(proven.expire()) == ["closed ann expired"]
+
+
+def test_a_grant_that_a_session_holds_for_less_time_after_a_reload_is_looked_at_in_time(proven: Desk) -> None:
+    proven.login(session="s")
+    assert proven.ledger.next_end() == proven.now + 24 * HOUR
+    assert proven.reload(terms=Terms(period=PERIOD, max_session=2 * HOUR)) == []
+    assert proven.ledger.next_end() == proven.now + 2 * HOUR
+    proven.now += 2 * HOUR
     assert said(proven.expire()) == ["closed ann expired"]
 
 

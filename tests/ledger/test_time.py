@@ -172,7 +172,7 @@ def test_closing_and_opening_many_times_does_not_fill_the_schedule() -> None:
         desk.now += 1
         desk.login()
         desk.revoke(HOME, at=START)
-    assert len(desk.ledger._book._heap) < 100
+    assert len(desk.ledger._book.schedule) < 100
     assert desk.ledger.next_end() is None
 
 

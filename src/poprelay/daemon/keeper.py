@@ -20,7 +20,6 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from poprelay.clock import Clock
-from poprelay.daemon.collector import unseen
 from poprelay.daemon.metrics.timings import Timings
 from poprelay.daemon.publisher import Publisher
 from poprelay.errors import StoreDamaged, StoreError
@@ -32,9 +31,9 @@ from poprelay.sources import Batch
 
 log = structlog.get_logger()
 
-SLICE = 200
+SLICE = 50
 """Events applied before lookups get a turn."""
-PIECE = 500
+PIECE = 50
 """Grants closed, or addresses looked at, at one go, so that lookups get a turn."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
@@ -224,8 +223,7 @@ class Keeper:
         return True
 
     def _pieces(self) -> Iterator[frozenset[Address]]:
-        with unseen():
-            addresses = iter(self.ledger.addresses())
+        addresses = self.ledger.addresses()
         return iter(lambda: frozenset(islice(addresses, PIECE)), frozenset())
 
     async def durable(self, patience: float = 5.0) -> bool:

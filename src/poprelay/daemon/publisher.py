@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import structlog
 
-from poprelay.daemon.collector import unseen
+from poprelay.daemon.collector import put_aside
 from poprelay.daemon.metrics.timings import Timings
 from poprelay.errors import MapError
 from poprelay.ledger.ledger import Ledger
@@ -155,10 +155,9 @@ class Publisher:
     async def _compare(self) -> None:
         self._touched = False
         self.published = held = await self._call(self.map.keys)
-        with unseen():
-            addresses = self._ledger.addresses()
+        put_aside()
         missing = stale = 0
-        for number, key in enumerate(chain(addresses, held), start=1):
+        for number, key in enumerate(chain(self._ledger.addresses(), held), start=1):
             if not number % SLICE:
                 await asyncio.sleep(0)
             allowed = bool(self._ledger.at(Address(key), self._now()))

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from poprelay.ledger.record import Cell, Key, OpenSession
+from poprelay.ledger.schedule import Schedule
+from poprelay.ledger.sharded import Sharded
 from poprelay.ledger.terms import SLACK
-from poprelay.model import Address, Basis, Grant, Instant, SessionKey
+from poprelay.model import Address, Grant, Instant, SessionKey
 
 Combination: TypeAlias = tuple[str, str, str, str]
 """Source, agent, host, service: what proves together that its logouts can be joined to their logins."""
-
-_SPARE: Final = 64
-"""Entries of the schedule that may be obsolete in any case, before it is made anew."""
-_LOOKS: Final = 500
-"""Entries that are brought up to date at one look for the next end."""
 
 
 class Holding:
@@ -78,13 +74,13 @@ class Book:
     """All visible grants. A place with one grant holds the cell itself, one with several a dict of cells."""
 
     def __init__(self, max_session: float) -> None:
-        self.places: dict[Address, Cell | dict[Key, Cell]] = {}
-        self.users: dict[str, Address | set[Address]] = {}
-        self.sessions: dict[SessionKey, OpenSession] = {}
+        self.places: Sharded[Address, Cell | dict[Key, Cell]] = Sharded()
+        self.users: Sharded[str, Address | set[Address]] = Sharded()
+        self.sessions: Sharded[SessionKey, OpenSession] = Sharded()
         self.standing: set[Key] = set()
         self.holding = Holding(max_session, set())
         self.size = 0
-        self._heap: list[tuple[Instant, Address, str, Basis]] = []
+        self.schedule = Schedule(self._end)
 
     def get(self, key: Key) -> Cell | None:
         """The cell of one grant, live or not."""
@@ -118,26 +114,27 @@ class Book:
     def put(self, cell: Cell) -> None:
         """Add a grant, or replace the one with its key."""
         grant = cell.grant
-        key = cell.key
-        place = self.places.get(grant.address)
+        address = grant.address
+        places = self.places.shard(address)
+        place = places.get(address)
         before: Cell | None = None
         if place is None:
-            self.places[grant.address] = cell
+            places[address] = cell
         elif not isinstance(place, Cell):
-            before = place.get(key)
-            place[key] = cell
-        elif place.key == key:
+            before = place.get(cell.key)
+            place[cell.key] = cell
+        elif place.grant.user == grant.user and place.grant.basis == grant.basis:
             before = place
-            self.places[grant.address] = cell
+            places[address] = cell
         else:
-            self.places[grant.address] = {place.key: place, key: cell}
+            places[address] = {place.key: place, cell.key: cell}
         if before is None:
-            self._add(key)
-            self._wake(cell)
+            self._add(cell.key)
+            self.wake(cell)
         elif (self.holding.joined or grant.until < before.grant.until) and (
             self.holding.ends(cell) < self.holding.ends(before)
         ):
-            self._wake(cell)
+            self.wake(cell)
         if cell.sessions or before is not None:
             self._replace_sessions(before.sessions if before is not None else (), cell.sessions)
 
@@ -146,82 +143,54 @@ class Book:
         cell = self.get(key)
         if cell is None:
             return None
-        place = self.places[key[0]]
+        places = self.places.shard(key[0])
+        place = places[key[0]]
         if isinstance(place, Cell):
-            del self.places[key[0]]
+            del places[key[0]]
         else:
             del place[key]
             if len(place) == 1:
-                self.places[key[0]] = next(iter(place.values()))
+                places[key[0]] = next(iter(place.values()))
         self._replace_sessions(cell.sessions, ())
         self.size -= 1
         self.standing.discard(key)
         if not any(other.grant.user == key[1] for other in self.at(key[0])):
-            have = self.users[key[1]]
+            users = self.users.shard(key[1])
+            have = users[key[1]]
             if isinstance(have, set) and len(have) > 1:
                 have.discard(key[0])
             else:
-                del self.users[key[1]]
-        if len(self._heap) > 2 * self.size + _SPARE:
-            self.reschedule()
+                del users[key[1]]
         return cell
 
     def due(self, now: Instant) -> Iterator[Cell]:
         """The cells that have ended, in the order of the schedule, which is only read: who is not taken away is due
-        again, and what is left of those who were stands at its top, where `next_end` clears it off.
-        """
-        heap = self._heap
+        again."""
         ends = self.holding.ends
-        ahead = [(entry, 0) for entry in heap[:1]]
-        while ahead:
-            entry, number = heappop(ahead)
-            if entry[0] > now:
-                return
-            for below in (2 * number + 1, 2 * number + 2):
-                if below < len(heap):
-                    heappush(ahead, (heap[below], below))
-            cell = self.get(entry[1:])
-            if cell is not None and ends(cell) <= now:
+        for cell in filter(None, map(self.get, self.schedule.due(now))):
+            if ends(cell) <= now:
                 yield cell
 
-    def next_end(self) -> Instant | None:
-        """When the next grant ends, or earlier; None if none ever does. Costs little, however many were renewed."""
-        heap = self._heap
-        for _ in range(_LOOKS):
-            if not heap:
-                return None
-            entry = heap[0]
-            cell = self.get(entry[1:])
-            if cell is None:
-                heappop(heap)
-                continue
-            end = self.holding.ends(cell)
-            if end <= entry[0]:
-                return end
-            heapreplace(heap, (end, *entry[1:]))
-        return heap[0][0] if heap else None
-
-    def reschedule(self) -> None:
-        """Make the schedule anew: each grant once, at its present end."""
-        ends = self.holding.ends
-        self._heap = [(ends(cell), *cell.key) for cell in self if cell.grant.until < math.inf]
-        heapify(self._heap)
-
-    def _wake(self, cell: Cell) -> None:
-        """See to it that there is an entry not later than its end; one that is too early costs one look."""
+    def wake(self, cell: Cell) -> None:
+        """Have it looked at when it ends by itself, at the latest."""
         if cell.grant.until < math.inf:
-            heappush(self._heap, (cell.grant.until, *cell.key))
+            self.schedule.add(cell.grant.until, cell.key)
+
+    def _end(self, key: Key) -> Instant | None:
+        cell = self.get(key)
+        return None if cell is None else self.holding.ends(cell)
 
     def _add(self, key: Key) -> None:
         address, user, basis = key
         self.size += 1
-        have = self.users.get(user)
+        users = self.users.shard(user)
+        have = users.get(user)
         if have is None:
-            self.users[user] = address
+            users[user] = address
         elif isinstance(have, set):
             have.add(address)
         elif have != address:
-            self.users[user] = {have, address}
+            users[user] = {have, address}
         if basis == "standing":
             self.standing.add(key)
 
@@ -230,7 +199,8 @@ class Book:
         if more >= 0 and before[more:] == after[:-1]:  # a login: one has come, and perhaps the oldest is forgotten
             before, after = before[:more], after[-1:]
         for session in before:
-            if session not in after and self.sessions.get(session.key) == session:
-                del self.sessions[session.key]
+            sessions = self.sessions.shard(session.key)
+            if session not in after and sessions.get(session.key) == session:
+                del sessions[session.key]
         for session in after:
-            self.sessions[session.key] = session
+            self.sessions.shard(session.key)[session.key] = session

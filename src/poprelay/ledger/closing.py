@@ -79,6 +79,8 @@ def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
         elif judgement.refuses(cell) or ends(shorter(cell)) <= now:
             overlay.close_grant(cell, "config", now)
         else:
+            if cell.sessions:  # it may end before its entry in the schedule, where max_session is less than it was
+                overlay.state.book.wake(cell)
             overlay.shorten(cell, shorter)
 
 

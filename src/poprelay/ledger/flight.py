@@ -110,14 +110,14 @@ def accept(overlay: Overlay) -> set[Address]:
 def record(overlay: Overlay, positions: dict[str, bytes]) -> Record:
     """All that must be committed, with the positions that it takes sources to."""
     rows = [cell for key, cell in overlay.cells.items() if cell is not None and key not in overlay.replacements]
-    return Record(
-        gone=[closing.gone for closing in overlay.owed + overlay.closings],
-        grants=rows + _rewritten(overlay),
-        joined=[Joined(*proof) for proof in overlay.proven],
-        revocations=list(overlay.revocations),
-        revocations_gone=list(overlay.revocations_gone),
-        history=[change for change in overlay.changes if isinstance(change, Opened | Closed)],
-        refusals=list(overlay.refusals.values()),
+    return Record(  # in tuples: while they wait for a slow disk the collector need not look into them again
+        gone=tuple(closing.gone for closing in overlay.owed + overlay.closings),
+        grants=(*rows, *_rewritten(overlay)),
+        joined=tuple(Joined(*proof) for proof in overlay.proven),
+        revocations=tuple(overlay.revocations),
+        revocations_gone=tuple(overlay.revocations_gone),
+        history=tuple(change for change in overlay.changes if isinstance(change, Opened | Closed)),
+        refusals=tuple(overlay.refusals.values()),
         crowds={address: b"" if crowd is None else crowd.to_bytes() for address, crowd in overlay.crowds.items()},
         ahead=dict(overlay.ahead),
         positions=positions,

@@ -16,6 +16,7 @@ answer may have changed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, filterfalse
 from operator import attrgetter
 
 from poprelay.ledger import flight
@@ -121,12 +122,12 @@ class Ledger:
         """Every live grant; take them all before anything else happens."""
         return (cell.grant for cell in filter(None, map(self._judged, self._book)) if self._live(cell, now))
 
-    def addresses(self) -> tuple[Address, ...]:
-        """Every address that has a grant, live or not, or will have: for who goes through them all and lets lookups in
-        between."""
+    def addresses(self) -> Iterator[Address]:
+        """Every address that has a grant now, live or not, or is about to have one, each once: for who goes through
+        them all and lets others do their work in between. One that comes meanwhile may be missing."""
         flying = self._state.flying
-        more = set() if flying is None else {address for address, _, _ in flying.cells} - self._places.keys()
-        return (*self._places, *more)
+        first = {} if flying is None else dict.fromkeys(address for address, _, _ in flying.cells)
+        return chain(first, filterfalse(first.__contains__, self._places))
 
     def at(self, address: Address, now: Instant) -> list[Grant]:
         """The live grants of one address, as the ledger keeps it."""
@@ -164,7 +165,7 @@ class Ledger:
 
     def next_end(self) -> Instant | None:
         """When to draft an `expire`: the instant at which the next grant ends, or earlier. None if none will end."""
-        return self._book.next_end()
+        return self._book.schedule.next_end()
 
     def revocations(self) -> list[Revocation]:
         """All that are kept."""

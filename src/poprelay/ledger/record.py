@@ -7,6 +7,7 @@ stays. Every part may be written twice without harm but `history`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -67,23 +68,23 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     count: int
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """All that one transaction writes, in the order of writing."""
 
-    gone: list[Grant] = []
+    gone: Sequence[Grant] = ()
     """Grants that were closed. Delete the row of (address, user, basis) only if its `until` is not later than the one
     here, which is infinite where an order closed it: so an expiry never takes a renewal along."""
-    grants: list[Cell] = []
+    grants: Sequence[Cell] = ()
     """Put: insert, or replace the row of the same (address, user, basis), and of all its sessions."""
-    joined: list[Joined] = []
+    joined: Sequence[Joined] = ()
     """Insert unless there."""
-    revocations: list[Revocation] = []
+    revocations: Sequence[Revocation] = ()
     """Put by id (its times may have been clamped)."""
-    revocations_gone: list[str] = []
+    revocations_gone: Sequence[str] = ()
     """Ids to delete."""
-    history: list[Opened | Closed] = []
+    history: Sequence[Opened | Closed] = ()
     """Append, in this order. Renewals are only counted, in `Grant.renewals`."""
-    refusals: list[Refusal] = []
+    refusals: Sequence[Refusal] = ()
     """Put by (address, user, reason, first_at)."""
     crowds: dict[Address, bytes] = {}
     """Put by address what the ledger remembers of a crowded address, opaque; b'' deletes."""

@@ -47,14 +47,11 @@ class State:
     def replace(self, terms: Terms, rules: Rules) -> None:
         """Take on another config; grants are judged by it when `Draft.rejudge` says so."""
         rekeyed = terms.ipv6_prefix != self.terms.ipv6_prefix
-        sooner = terms.max_session < self.terms.max_session
         self.terms = terms
         self.rules = rules
         self.book.holding.max_session = terms.max_session
         if self.flying is not None:
             self.flying.holding.max_session = terms.max_session
-        if sooner:  # nothing else makes a grant end before its place in the schedule
-            self.book.reschedule()
         if rekeyed:
             self._keys.clear()
             kept = list(self.revocations)

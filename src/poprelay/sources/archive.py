@@ -16,7 +16,7 @@ from poprelay.model import Instant
 from poprelay.sources.lines import Block, Lines
 from poprelay.sources.unpack import MAGIC, compressed, unpack
 
-CHUNK: Final = 256 * 1024
+CHUNK: Final = 128 * 1024
 """Bytes read at a time where there is much to read. More is slower: the processor's cache does not hold it."""
 
 

@@ -68,13 +68,13 @@ def test_what_begins_and_ends_over_and_over_leaves_little_behind() -> None:
         grants.put(KEYS[0], 10_000.0 - turn)
         if turn % 2:
             del grants.ends[KEYS[0]]
-    assert len(grants.schedule) < 100
+    assert len(grants.schedule) < 300
 
 
 def test_a_heap_that_is_made_anew_has_what_ends_sooner_than_was_said() -> None:
     grants = Grants()
     grants.put(KEYS[0], 1_000.0)
     grants.ends[KEYS[0]] = 5.0
-    for _ in range(100):
+    for _ in range(300):
         grants.schedule.add(1_000.0, KEYS[0])
     assert grants.schedule.next_end() == 5.0

@@ -129,8 +129,7 @@ class Book:
         else:
             places[address] = {place.key: place, cell.key: cell}
         if before is None:
-            self._add(cell.key)
-            self.wake(cell)
+            self._add(cell.key, grant.until)
         elif (self.holding.joined or grant.until < before.grant.until) and (
             self.holding.ends(cell) < self.holding.ends(before)
         ):
@@ -180,8 +179,10 @@ class Book:
         cell = self.get(key)
         return None if cell is None else self.holding.ends(cell)
 
-    def _add(self, key: Key) -> None:
+    def _add(self, key: Key, until: Instant) -> None:
         address, user, basis = key
+        if until < math.inf:
+            self.schedule.add(until, key)
         self.size += 1
         users = self.users.shard(user)
         have = users.get(user)

@@ -14,7 +14,7 @@ from poprelay.model import Address, Basis, Instant
 Entry: TypeAlias = tuple[Instant, Address, str, Basis]
 """When, and the grant's key."""
 
-_SPARE: Final = 64
+_SPARE: Final = 256
 """Entries that a heap may have in any case before it is made anew."""
 _LOOKS: Final = 500
 """Entries that are brought up to date at one look for the next end."""
@@ -45,7 +45,8 @@ class Schedule:
         number = shard_of(key[0])
         heap = self._heaps[number]
         heappush(heap, (at, *key))
-        self._begins(number, at)
+        if at < self._first[number]:
+            self._begins(number, at)
         if len(heap) > self._limits[number]:
             self._make_anew(number)
 
@@ -114,4 +115,4 @@ class Schedule:
         heap[:] = [(end, *key) for key, end in ends.items() if end is not None]
         heapify(heap)
         self._begins(number, heap[0][0] if heap else math.inf)
-        self._limits[number] = 2 * len(heap) + _SPARE
+        self._limits[number] = 4 * len(heap) + _SPARE

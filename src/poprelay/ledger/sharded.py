@@ -12,11 +12,13 @@ V = TypeVar("V")
 
 SHARDS: Final = 1024
 """How many dicts there are: enough that one has about a thousand keys where there are a million."""
+_SHIFT: Final = 40  # to other bits than those by which a dict places its keys
+_MASK: Final = SHARDS - 1
 
 
 def shard_of(key: object) -> int:
     """The number of its dict."""
-    return hash(key) >> 40 & SHARDS - 1  # other bits than those by which a dict places its keys
+    return hash(key) >> _SHIFT & _MASK
 
 
 class Shard(dict[K, V]):
@@ -36,11 +38,11 @@ class Sharded(Generic[K, V]):
 
     def shard(self, key: K) -> Shard[K, V]:
         """Where this key is, if it is here; and always will be."""
-        return self.shards[shard_of(key)]
+        return self.shards[hash(key) >> _SHIFT & _MASK]  # as `shard_of`, without a call
 
     def get(self, key: K) -> V | None:
         """The value of this key; None if it has none."""
-        return self.shards[shard_of(key)].get(key)
+        return self.shards[hash(key) >> _SHIFT & _MASK].get(key)
 
     def __contains__(self, key: K) -> bool:
         return key in self.shard(key)

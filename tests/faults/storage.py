@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from faults import flood
@@ -14,7 +15,12 @@ from live.running import until
 
 
 def ledger_full(world: World) -> None:
-    """Nothing opens, and what has ended goes away all the same."""
+    """Nothing opens, and what has ended goes away all the same. The ledger gives back to the disk before that what it
+    does not use: one that has been large has room of its own."""
+    world.stop()
+    with closing(sqlite3.connect(world.poprelay.ledger)) as ledger:
+        ledger.execute("VACUUM")
+    world.start()
     world.truth.unread = True
     with world.host.full(world.host.state):
         world.told()

@@ -139,3 +139,15 @@ def test_what_only_a_failed_draft_had_opened_is_not_said_to_be_closed(desk: Desk
     Flight(desk).fill(login(at=START)).submit()
     desk.now += PERIOD + MINUTE
     assert desk.reload(in_pieces=True) == desk.reload() == []
+
+
+def test_what_a_session_no_longer_holds_goes_at_once_though_a_renewal_of_it_was_given_up() -> None:
+    desk = Desk()
+    desk.prove()
+    desk.login(session="s")
+    desk.now += 3 * HOUR
+    Flight(desk).fill(login(at=desk.now)).submit()
+    desk.reload(terms=Terms(period=PERIOD, max_session=2 * HOUR))
+    desk.expire()
+    assert HOME in desk.touched
+    assert (len(desk.ledger), desk.ledger.next_end()) == (0, None)

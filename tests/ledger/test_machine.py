@@ -39,6 +39,7 @@ class Model:
     """Who may relay, by the words of the design."""
 
     period: float
+    max_session: float = MAX_SESSION
     denied: frozenset[str] = frozenset()
     grants: dict[tuple[Address, str, str], Held] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
@@ -47,11 +48,11 @@ class Model:
 
     def ends(self, held: Held) -> float:
         holds = any(service in self.joined for service, _ in held.sessions)
-        return max(held.until, held.seen + MAX_SESSION) if holds else held.until
+        return max(held.until, held.seen + self.max_session) if holds else held.until
 
     def live(self, held: Held, now: float) -> bool:
         holds = any(service in self.joined for service, _ in held.sessions)
-        return 0 < held.until - now <= held.span + SLACK or (holds and -SLACK <= now - held.seen < MAX_SESSION)
+        return 0 < held.until - now <= held.span + SLACK or (holds and -SLACK <= now - held.seen < self.max_session)
 
     def close(self, key: tuple[Address, str, str]) -> None:
         del self.grants[key]
@@ -296,14 +297,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def clamp_a_piece(self) -> None:
         self.desk.do(partial(Draft.clamp, addresses={self.unclamped.pop()}))
 
-    @rule(period=st.sampled_from([600, 1800]), denied=st.none() | users, in_pieces=st.booleans())
-    def reload(self, period: int, denied: str | None, in_pieces: bool) -> None:
+    @rule(
+        period=st.sampled_from([600, 1800]),
+        max_session=st.sampled_from([MAX_SESSION, MAX_SESSION // 2]),
+        denied=st.none() | users,
+        in_pieces=st.booleans(),
+    )
+    def reload(self, period: int, max_session: int, denied: str | None, in_pieces: bool) -> None:
         names = frozenset({denied} if denied else ())
-        terms = Terms(period=period, max_session=MAX_SESSION, **LIMITS)
+        terms = Terms(period=period, max_session=max_session, **LIMITS)
         self.expire()
         for model in (self.model, self.future):
             if model is not None:
-                model.period, model.denied = period, names
+                model.period, model.max_session, model.denied = period, max_session, names
                 model.rejudge(self.now)
         self.desk.reload(Rules(RuleTerms(deny_users=names)), terms, in_pieces=in_pieces)
         for crowd in self.owed.values():

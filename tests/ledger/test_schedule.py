@@ -71,6 +71,18 @@ def test_what_begins_and_ends_over_and_over_leaves_little_behind() -> None:
     assert len(grants.schedule) < 300
 
 
+def test_what_begins_and_ends_before_a_far_end_leaves_little_behind() -> None:
+    grants = Grants()
+    grants.put(KEYS[0], 1e9)
+    for _ in range(20_000):
+        grants.put((Address("192.0.2.0"), "bob", "login"), grants.now + 1)  # of the same heap
+        grants.now += 2
+        grants.schedule.next_end()
+        grants.expire()
+        assert grants.schedule.next_end() == 1e9
+    assert len(grants.schedule._order) < 10_000
+
+
 def test_a_heap_that_is_made_anew_has_what_ends_sooner_than_was_said() -> None:
     grants = Grants()
     grants.put(KEYS[0], 1_000.0)

@@ -41,7 +41,7 @@ def test_going_through_it_misses_nothing_that_stays_while_others_come_and_go() -
     assert {f"key {key}" for key in range(100, 20_000)} <= set(seen)
 
 
-def test_the_collector_looks_at_nothing_that_is_put_in_after_it_was_told_to_look_away() -> None:
+def test_the_collector_does_not_go_through_it_once_it_was_told_to_look_away() -> None:
     held: Sharded[str, object] = Sharded()
     gc.freeze()
     try:

@@ -367,3 +367,25 @@ def test_ends_that_come_together_are_closed_in_slices_none_of_which_looks_at_tho
         closed += len(desk.do(lambda draft: draft.expire(step)))
     assert closed == number
     assert looks < 12 * number
+
+
+def test_one_slice_looks_only_at_a_slice_of_those_that_were_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(max_addresses_per_user=4_000)
+    places = [Address(f"9.9.{n // 250}.{n % 250}") for n in range(2_000)]
+    desk.take(*(login(address=place, at=desk.now) for place in places))
+    desk.now += MINUTE
+    desk.take(*(login(address=place, at=desk.now) for place in places[1:]))
+    desk.now += PERIOD - MINUTE
+    looks = 0
+
+    def get(book: Book, key: Key, get: Callable[[Book, Key], Cell | None] = Book.get) -> Cell | None:
+        nonlocal looks
+        looks += 1
+        return get(book, key)
+
+    monkeypatch.setattr(Book, "get", get)
+    desk.do(lambda draft: draft.expire(10))
+    assert looks < 100
+    while len(desk.ledger) == 2_000:
+        desk.ledger.next_end()
+        desk.do(lambda draft: draft.expire(10))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -129,7 +130,8 @@ class Book:
         else:
             places[address] = {place.key: place, cell.key: cell}
         if before is None:
-            self._add(cell.key, grant.until)
+            self._add(cell.key)
+            self.wake(cell)
         elif (self.holding.joined or grant.until < before.grant.until) and (
             self.holding.ends(cell) < self.holding.ends(before)
         ):
@@ -162,27 +164,26 @@ class Book:
                 del users[key[1]]
         return cell
 
-    def due(self, now: Instant) -> Iterator[Cell]:
-        """The cells that have ended, in the order of the schedule, which is only read: who is not taken away is due
-        again."""
+    def due(self, now: Instant, looks: int | None = None) -> Iterator[Cell]:
+        """The cells that have ended, of the next `looks` in the schedule or of all. It is only read: who is not taken
+        away is due again."""
         ends = self.holding.ends
-        for cell in filter(None, map(self.get, self.schedule.due(now))):
+        for cell in filter(None, map(self.get, islice(self.schedule.due(now), looks))):
             if ends(cell) <= now:
                 yield cell
 
     def wake(self, cell: Cell) -> None:
-        """Have it looked at when it ends by itself, at the latest."""
-        if cell.grant.until < math.inf:
-            self.schedule.add(cell.grant.until, cell.key)
+        """Have it looked at when it ends. Later on it may end later, but not sooner without another call."""
+        end = self.holding.ends(cell)
+        if end < math.inf:
+            self.schedule.add(end, cell.key)
 
     def _end(self, key: Key) -> Instant | None:
         cell = self.get(key)
         return None if cell is None else self.holding.ends(cell)
 
-    def _add(self, key: Key, until: Instant) -> None:
+    def _add(self, key: Key) -> None:
         address, user, basis = key
-        if until < math.inf:
-            self.schedule.add(until, key)
         self.size += 1
         users = self.users.shard(user)
         have = users.get(user)

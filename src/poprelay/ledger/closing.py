@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from itertools import islice
 
 from msgspec.structs import replace
 
@@ -22,12 +21,13 @@ def bury(overlay: Overlay, cell: Cell) -> None:
 
 
 def expire(overlay: Overlay, limit: int | None = None) -> None:
-    """Close what has ended, at most `limit` grants; let go of revocations, crowds and early logins that are over."""
+    """Close what has ended, of the next `limit` in the schedule or of all; let go of revocations, crowds and early
+    logins that are over."""
     now = overlay.now
     state = overlay.state
     ends = overlay.holding.ends
     seen = set()
-    for cell in islice(state.book.due(now), limit):
+    for cell in sorted(state.book.due(now, limit), key=lambda cell: (ends(cell), cell.key)):
         key = cell.key
         if key not in seen and key not in overlay.cells and not overlay.suspend(cell):
             overlay.close_grant(cell, "expired", ends(cell))
@@ -65,8 +65,12 @@ def lift(overlay: Overlay, names: Iterable[str]) -> None:
 def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
     """Close what has ended at these addresses or the config refuses, and cut the rest to its period."""
     now = overlay.now
+    book = overlay.state.book
     ends = overlay.outlook.ends
     judgement = Judgement(overlay.state.terms, overlay.state.rules)
+    if overlay.state.ends_sooner:
+        for cell in (cell for address in addresses for cell in book.at(address)):
+            book.wake(cell)
 
     def shorter(cell: Cell) -> Cell:
         return judgement.cut(clamped(cell, now))
@@ -79,8 +83,6 @@ def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
         elif judgement.refuses(cell) or ends(shorter(cell)) <= now:
             overlay.close_grant(cell, "config", now)
         else:
-            if cell.sessions:  # it may end before its entry in the schedule, where max_session is less than it was
-                overlay.state.book.wake(cell)
             overlay.shorten(cell, shorter)
 
 

@@ -168,7 +168,7 @@ class Draft:
         closing.lift(self.overlay, names)
 
     def expire(self, limit: int | None = None) -> None:
-        """Close what has ended, at most `limit` grants; let go of all else that is over."""
+        """Close what has ended, of the next `limit` in the schedule or of all; let go of all else that is over."""
         closing.expire(self.overlay, limit)
 
     def rejudge(self, addresses: Set[Address]) -> None:

@@ -69,6 +69,7 @@ class Ledger:
     def judged(self) -> None:
         """All grants have been judged by the present config."""
         self._judgement = None
+        self._state.ends_sooner = False
 
     def load(self, snapshot: Snapshot, now: Instant) -> None:
         """Start from what the store holds. Judge all next, as after `replace`, and do not answer before."""

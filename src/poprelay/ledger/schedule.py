@@ -21,8 +21,8 @@ _LOOKS: Final = 500
 
 
 class Schedule:
-    """Has an entry for each grant, not later than its end. What is renewed or closed keeps its entry: that is put right
-    when its time comes, or when there are too many.
+    """Has an entry for each grant that ends, not later than its end. What is renewed or closed keeps its entry: that is
+    put right when its time comes, or when so many were added that there may be too many.
 
     Many small heaps, so that to make one of them anew holds nobody up. `ends` says when a grant ends; None if there is
     none.
@@ -36,7 +36,7 @@ class Schedule:
         self._limits = [_SPARE] * SHARDS
         """How long each may get before it is made anew."""
         self._order: list[tuple[Instant, int]] = []
-        """A heap of when each heap begins. One that says something else than `_first` is obsolete."""
+        """A heap of when each heap begins. What differs from `_first` is obsolete, and so is all but one of a kind."""
         self._first = [math.inf] * SHARDS
         """When each heap begins, or earlier."""
 
@@ -73,16 +73,19 @@ class Schedule:
         for _ in range(_LOOKS):
             if self._start() == math.inf:
                 return None
-            heap = self._heaps[self._order[0][1]]
+            number = self._order[0][1]
+            heap = self._heaps[number]
             entry = heap[0]
             end = self._ends(entry[1:])
             if end is None:
                 heappop(heap)
-            elif end > entry[0]:
-                heapreplace(heap, (end, *entry[1:]))
-            else:
+            elif end == entry[0]:
                 return end
-        return self._start()
+            else:
+                heapreplace(heap, (end, *entry[1:]))
+                self._begins(number, heap[0][0])
+        start = self._start()
+        return None if start == math.inf else start
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -107,6 +110,9 @@ class Schedule:
         if at < self._first[number]:
             self._first[number] = at
             heappush(self._order, (at, number))
+            if len(self._order) > 4 * SHARDS:
+                self._order = [(first, number) for number, first in enumerate(self._first) if first < math.inf]
+                heapify(self._order)
 
     def _make_anew(self, number: int) -> None:
         """Each grant once, at its present end."""

@@ -1,8 +1,9 @@
 """A mapping for millions of keys that holds nobody up: one dict of a million would, whenever it has to grow, and so
-would a list of its keys, or a look of the garbage collector at all it holds."""
+would a list of its keys, or a look of the garbage collector at all its keys."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Final, Generic, TypeVar
@@ -12,7 +13,7 @@ V = TypeVar("V")
 
 SHARDS: Final = 1024
 """How many dicts there are: enough that one has about a thousand keys where there are a million."""
-_SHIFT: Final = 40  # to other bits than those by which a dict places its keys
+_SHIFT: Final = sys.hash_info.width - 24  # to other bits than those by which a dict places its keys
 _MASK: Final = SHARDS - 1
 
 

@@ -42,11 +42,15 @@ class State:
         self.rewrite: dict[Key, Cell | None] = {}
         """Grants that were shortened, to what, while another commit of theirs was awaited: their rows are put right by
         a later record. Nothing depends on it: at start they are judged and shortened anyway."""
+        self.ends_sooner = False
+        """Whether grants may end before their time in the schedule, until all are judged: `max_session` got less, and
+        nothing else makes them."""
         self._keys: dict[Address, Address] = {}
 
     def replace(self, terms: Terms, rules: Rules) -> None:
         """Take on another config; grants are judged by it when `Draft.rejudge` says so."""
         rekeyed = terms.ipv6_prefix != self.terms.ipv6_prefix
+        self.ends_sooner |= terms.max_session < self.terms.max_session
         self.terms = terms
         self.rules = rules
         self.book.holding.max_session = terms.max_session

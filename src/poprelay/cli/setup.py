@@ -113,6 +113,10 @@ def command(
         for number in _SIGNALS:  # then, too, everything is put back
             signal.signal(number, _interrupt)
         how = Probe(port, source or "", recipient or OUTSIDE)
-        setup.apply(say, how)
+        try:
+            setup.apply(say, how)
+        finally:
+            for number in _SIGNALS:  # all is done: one that comes while we end must not make another exit code of it
+                signal.signal(number, signal.SIG_IGN)
     elif difference and not as_json:
         print("nothing was changed yet: poprelay setup --apply does it")

@@ -376,4 +376,6 @@ def key(grant: Grant) -> tuple[Address, str, str]:
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=150, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow])
+TestLedger.settings = settings(
+    max_examples=max(150, settings().max_examples), stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
+)

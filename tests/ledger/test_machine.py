@@ -45,6 +45,8 @@ class Model:
     joined: set[str] = field(default_factory=set)
     crowds: dict[Address, dict[str, float]] = field(default_factory=dict)
     closed: set[tuple[Address, str, str]] = field(default_factory=set)
+    opened: set[tuple[Address, str, str]] = field(default_factory=set)
+    """What nobody has seen yet: if that ends, it ends unseen, once it is committed."""
 
     def ends(self, held: Held) -> float:
         holds = any(service in self.joined for service, _ in held.sessions)
@@ -77,7 +79,10 @@ class Model:
             self.close(key)
         if self.capped(key, until, now):
             return
-        held = self.grants.setdefault(key, Held(until, at, self.period, at))
+        if key not in self.grants:
+            self.grants[key] = Held(until, at, self.period, at)
+            self.opened.add(key)
+        held = self.grants[key]
         if until > held.until:
             held.until, held.span = until, self.period
         held.seen = max(held.seen, at)
@@ -142,7 +147,8 @@ class Model:
         for key, held in list(self.grants.items()):
             if key[2] == "login" and held.until > held.seen + self.period:
                 held.until, held.span = held.seen + self.period, self.period
-            if key[2] == "login" and (key[1] in self.denied or self.ends(held) <= now):
+            ended = self.ends(held) <= now
+            if key[2] == "login" and ((ended and key not in self.opened) or (key[1] in self.denied and not ended)):
                 self.close(key)
 
 
@@ -185,7 +191,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.draft = self.desk.ledger.draft(self.now)
         self.future = deepcopy(self.model)
-        self.future.closed = set()
+        self.future.closed, self.future.opened = set(), set()
         self.future.crowds.update(deepcopy(self.owed))
         self.owed = {}
         self.submitted = False
@@ -235,6 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             self.desk.ledger.accept(self.draft)
             self.model = self.future
+            self.model.opened = set()
         self.given_up = self.fails
         self.future = self.draft = None
         self.submitted = False
@@ -331,6 +338,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assume(not self.desk.ledger._state.rewrite)  # what was shortened meanwhile is clamped at start, to other times
         if self.submitted:
             self.model = self.future
+            self.model.opened = set()
         self.future = self.draft = None
         self.submitted = False
         self.owed = {}

@@ -88,7 +88,9 @@ async def opened(config: Config, clock: Clock) -> Keeper:
     sys.setswitchinterval(SWITCH)
     storage = Storage(config.settings, clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)
+    keeper.starting("starting up")
     await keeper.retune()
+    keeper.started()
     return keeper
 
 

@@ -33,8 +33,10 @@ log = structlog.get_logger()
 
 SLICE = 50
 """Events applied before lookups get a turn."""
-PIECE = 50
+PIECE = 200
 """Grants closed, or addresses looked at, at one go, so that lookups get a turn."""
+PIECE_AT_START = 2_000
+"""The same while nobody is answered yet."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
@@ -223,8 +225,8 @@ class Keeper:
         return True
 
     def _pieces(self) -> Iterator[frozenset[Address]]:
-        addresses = self.ledger.addresses()
-        return iter(lambda: frozenset(islice(addresses, PIECE)), frozenset())
+        addresses, size = self.ledger.addresses(), PIECE_AT_START if self.is_starting else PIECE
+        return iter(lambda: frozenset(islice(addresses, size)), frozenset())
 
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until what was closed is committed; False if the store cannot at present."""

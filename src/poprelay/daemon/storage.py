@@ -57,8 +57,12 @@ class Storage:
         self.is_new = lost_at is None and not (snapshot.positions or snapshot.grants or snapshot.revocations)
         """Whether nothing was ever kept here: what an older daemon left may be taken over."""
         self.ledger = Ledger(terms_of(settings), rules_of(settings))
-        self.ledger.load(snapshot, now)
-        gc.freeze()  # what is loaded stays; each look of the collector at a million grants would hold up lookups
+        gc.disable()  # it would look at what is loaded over and over; nothing of that is garbage
+        try:
+            self.ledger.load(snapshot, now)
+            gc.freeze()  # what is loaded stays; each look of the collector at a million grants would hold up lookups
+        finally:
+            gc.enable()
 
     @property
     def begins_at_end(self) -> bool:

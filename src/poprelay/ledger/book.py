@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from poprelay.ledger.record import Cell, Key, OpenSession
-from poprelay.ledger.schedule import Schedule
+from poprelay.ledger.schedule import Entry, Schedule
 from poprelay.ledger.sharded import Sharded
 from poprelay.ledger.terms import SLACK
 from poprelay.model import Address, Grant, Instant, SessionKey
@@ -112,8 +112,26 @@ class Book:
             else:
                 yield from place.values()
 
+    def load(self, cells: Iterable[Cell]) -> None:
+        """Begin with these, each another grant."""
+        self.schedule.fill(filter(None, map(self._load, cells)))
+
+    def _load(self, cell: Cell) -> Entry | None:
+        self._put(cell)
+        end = self._ending(cell)
+        return (end, *cell.key) if end < math.inf else None
+
     def put(self, cell: Cell) -> None:
         """Add a grant, or replace the one with its key."""
+        before = self._put(cell)
+        if before is None or (
+            (self.holding.joined or cell.grant.until < before.grant.until)
+            and self.holding.ends(cell) < self.holding.ends(before)
+        ):
+            self.wake(cell)
+
+    def _put(self, cell: Cell) -> Cell | None:
+        """Returns what it replaces."""
         grant = cell.grant
         address = grant.address
         places = self.places.shard(address)
@@ -131,13 +149,9 @@ class Book:
             places[address] = {place.key: place, cell.key: cell}
         if before is None:
             self._add(cell.key)
-            self.wake(cell)
-        elif (self.holding.joined or grant.until < before.grant.until) and (
-            self.holding.ends(cell) < self.holding.ends(before)
-        ):
-            self.wake(cell)
         if cell.sessions or before is not None:
             self._replace_sessions(before.sessions if before is not None else (), cell.sessions)
+        return before
 
     def remove(self, key: Key) -> Cell | None:
         """Take a grant away, and forget its sessions; returns what it was."""
@@ -174,9 +188,12 @@ class Book:
 
     def wake(self, cell: Cell) -> None:
         """Have it looked at when it ends. Later on it may end later, but not sooner without another call."""
-        end = self.holding.ends(cell)
+        end = self._ending(cell)
         if end < math.inf:
             self.schedule.add(end, cell.key)
+
+    def _ending(self, cell: Cell) -> Instant:
+        return self.holding.ends(cell) if cell.sessions else cell.grant.until
 
     def _end(self, key: Key) -> Instant | None:
         cell = self.get(key)

@@ -80,9 +80,11 @@ def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
         if end <= now:
             if overlay.is_known(cell.key):
                 overlay.close_grant(cell, "expired", end)
-        elif judgement.refuses(cell) or ends(shorter(cell)) <= now:
+            continue
+        short = shorter(cell)
+        if judgement.refuses(cell) or (short is not cell and ends(short) <= now):
             overlay.close_grant(cell, "config", now)
-        else:
+        elif short is not cell or overlay.flying is not None:
             overlay.shorten(cell, shorter)
 
 

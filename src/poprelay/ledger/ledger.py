@@ -76,8 +76,7 @@ class Ledger:
         state = self._state
         self._judgement = Judgement(state.terms, state.rules)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
-        for cell in snapshot.grants:
-            state.book.put(cell)
+        state.book.load(snapshot.grants)
         for revocation in snapshot.revocations:
             state.revocations.add(revocation)
         state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())

@@ -67,8 +67,8 @@ SAFEGUARDS = [
     Safeguard(
         "so are the grants",
         "ledger/flight.py",
-        "grants=rows + _rewritten(overlay),",
-        "grants=[],",
+        "grants=(*rows, *_rewritten(overlay)),",
+        "grants=(),",
         process.killed,
         "lost: ",
     ),

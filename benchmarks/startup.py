@@ -29,7 +29,7 @@ from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.daemon import SWITCH
-from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.terms import rules_of, terms_of
@@ -88,9 +88,7 @@ async def opened(config: Config, clock: Clock) -> Keeper:
     sys.setswitchinterval(SWITCH)
     storage = Storage(config.settings, clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)
-    keeper.starting("starting up")
-    await keeper.retune()
-    keeper.started()
+    await keeper.retune(LARGE_PIECE)
     return keeper
 
 

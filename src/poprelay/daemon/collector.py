@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def put_aside() -> None:
@@ -10,3 +12,15 @@ def put_aside() -> None:
     not if it is part of a cycle: so the cycles that are there are cleared away first."""
     gc.collect()
     gc.freeze()
+
+
+@contextmanager
+def kept_away() -> Iterator[None]:
+    """It looks at nothing while this lasts, and never again at what is there in the end: to load what is large, where
+    it would look over and over at what is no garbage. Do not wait within."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

@@ -27,7 +27,7 @@ from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.formermaps import left_over
 from poprelay.daemon.heritage.heritage import adopt, make_room
-from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.keeper import LARGE_PIECE, PIECE, Keeper
 from poprelay.daemon.logs.complaints import Complaints
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import wiping
@@ -161,7 +161,7 @@ class Daemon:
         self.lookout.ask_mta = new.relay.exclude_mta
         surroundings = await self.lookout.look()
         self.keeper.ledger.replace(terms_of(new), rules_of(new, surroundings))
-        await self._judge(config)
+        await self._judge(config, PIECE)
         await self.parts.publish(config)
         self.parts.make_anew()
         await self.parts.follow(config)
@@ -172,7 +172,7 @@ class Daemon:
         keeper, config = self.keeper, self.config
         keeper.starting("starting up, and not caught up with the logs yet")
         keeper.ledger.rules.surroundings = await self.lookout.look()
-        await self._judge(config)
+        await self._judge(config, LARGE_PIECE)
         await adopt(config, keeper, self.storage)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
@@ -243,14 +243,14 @@ class Daemon:
         finally:
             await metering.stop()
 
-    async def _judge(self, config: Config) -> None:
+    async def _judge(self, config: Config, piece: int) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
         await self.supervisor.stop("standing")
         try:
             await self._stand(config)
         except StoreError:
             self.supervisor.start("standing", lambda: self._stand(config))  # as soon as the store can
-        await self.keeper.retune()
+        await self.keeper.retune(piece)
 
     async def _stand(self, config: Config) -> None:
         standing = [(one.address, one.user, one.reason) for one in config.settings.standing]

@@ -35,8 +35,8 @@ SLICE = 50
 """Events applied before lookups get a turn."""
 PIECE = 200
 """Grants closed, or addresses looked at, at one go, so that lookups get a turn."""
-PIECE_AT_START = 2_000
-"""The same while nobody is answered yet."""
+LARGE_PIECE = 2_000
+"""The same while nobody is answered: at the start, and in a command that finds no daemon."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
@@ -191,13 +191,13 @@ class Keeper:
         self._tell()
         return list(draft.changes)
 
-    async def retune(self) -> None:
+    async def retune(self, piece: int = PIECE) -> None:
         """Judge every grant again, at start and reload: nothing opens meanwhile, but lookups get their turns."""
         async with self._opening:
             while self.expire():
                 await asyncio.sleep(0)
             self.shut(lambda draft: draft.clamp_rest())
-            for addresses in self._pieces():
+            for addresses in self._pieces(piece):
                 self.shut(partial(Draft.rejudge, addresses=addresses))
                 await asyncio.sleep(0)
             self.ledger.judged()
@@ -214,7 +214,7 @@ class Keeper:
         """The clock was set back: nothing may last longer than a period from now. What would allows nothing until
         `clamp` has come to it; who decides by it before sees it as it will be."""
         self.shut(lambda draft: draft.clamp_rest())
-        self._unclamped = self._pieces()
+        self._unclamped = self._pieces(PIECE)
 
     def clamp(self) -> bool:
         """Shorten a piece of what the clock made too long; whether that was not all yet."""
@@ -224,8 +224,8 @@ class Keeper:
         self.shut(lambda draft: draft.clamp(addresses))
         return True
 
-    def _pieces(self) -> Iterator[frozenset[Address]]:
-        addresses, size = self.ledger.addresses(), PIECE_AT_START if self.is_starting else PIECE
+    def _pieces(self, size: int) -> Iterator[frozenset[Address]]:
+        addresses = self.ledger.addresses()
         return iter(lambda: frozenset(islice(addresses, size)), frozenset())
 
     async def durable(self, patience: float = 5.0) -> bool:

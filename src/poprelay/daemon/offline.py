@@ -12,7 +12,7 @@ from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.heritage.heritage import adopt, make_room
-from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import OPERATIONS
 from poprelay.daemon.parts import Parts
@@ -79,7 +79,7 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         if adds:
             around, _ = look_around(ask_mta=config.settings.relay.exclude_mta)
             storage.ledger.rules.surroundings = around
-        await keeper.retune()
+        await keeper.retune(LARGE_PIECE)
         await adopt(config, keeper, storage)
         await parts.publish_maps(config)
         yield Offline(config, keeper)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import structlog
 
 from poprelay.clock import Clock
 from poprelay.config.settings import LedgerSettings, Settings
+from poprelay.daemon.collector import kept_away
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.errors import AlreadyRunning, StoreDamaged
 from poprelay.ledger.closing import kept
@@ -57,12 +57,8 @@ class Storage:
         self.is_new = lost_at is None and not (snapshot.positions or snapshot.grants or snapshot.revocations)
         """Whether nothing was ever kept here: what an older daemon left may be taken over."""
         self.ledger = Ledger(terms_of(settings), rules_of(settings))
-        gc.disable()  # it would look at what is loaded over and over; nothing of that is garbage
-        try:
+        with kept_away():
             self.ledger.load(snapshot, now)
-            gc.freeze()  # what is loaded stays; each look of the collector at a million grants would hold up lookups
-        finally:
-            gc.enable()
 
     @property
     def begins_at_end(self) -> bool:

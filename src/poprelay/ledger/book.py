@@ -118,7 +118,7 @@ class Book:
 
     def _load(self, cell: Cell) -> Entry | None:
         self._put(cell)
-        end = self._ending(cell)
+        end = self.holding.ends(cell)
         return (end, *cell.key) if end < math.inf else None
 
     def put(self, cell: Cell) -> None:
@@ -188,12 +188,9 @@ class Book:
 
     def wake(self, cell: Cell) -> None:
         """Have it looked at when it ends. Later on it may end later, but not sooner without another call."""
-        end = self._ending(cell)
+        end = self.holding.ends(cell)
         if end < math.inf:
             self.schedule.add(end, cell.key)
-
-    def _ending(self, cell: Cell) -> Instant:
-        return self.holding.ends(cell) if cell.sessions else cell.grant.until
 
     def _end(self, key: Key) -> Instant | None:
         cell = self.get(key)

@@ -47,8 +47,7 @@ class Schedule:
             heaps[shard_of(entry[1])].append(entry)
         for number, heap in enumerate(heaps):
             if heap:
-                heapify(heap)
-                self._begins(number, heap[0][0])
+                self._settle(number)
 
     def add(self, at: Instant, key: Key) -> None:
         """See to it that there is an entry not later than `at`."""
@@ -129,6 +128,11 @@ class Schedule:
         heap = self._heaps[number]
         ends = {entry[1:]: self._ends(entry[1:]) for entry in heap}
         heap[:] = [(end, *key) for key, end in ends.items() if end is not None]
+        self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """This heap holds what it shall, in no order yet."""
+        heap = self._heaps[number]
         heapify(heap)
         self._begins(number, heap[0][0] if heap else math.inf)
         self._limits[number] = 4 * len(heap) + _SPARE

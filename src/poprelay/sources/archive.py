@@ -17,7 +17,8 @@ from poprelay.sources.lines import Block, Lines
 from poprelay.sources.unpack import MAGIC, compressed, unpack
 
 CHUNK: Final = 128 * 1024
-"""Bytes read at a time where there is much to read. More is slower: the processor's cache does not hold it."""
+"""Bytes read at a time where there is much to read. More is slower: the processor's cache does not hold it; and more
+logins that take effect at one go hold lookups up."""
 
 
 def open_log(path: str | os.PathLike[str]) -> io.BufferedReader:

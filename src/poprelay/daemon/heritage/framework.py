@@ -26,7 +26,7 @@ from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config
 from poprelay.daemon.heritage.heritage import adopt, make_room
 from poprelay.daemon.heritage.legacy import LegacyDocument, logging_to, old_config, read_old
-from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import wiping
 from poprelay.daemon.rows import Row
@@ -204,7 +204,7 @@ class POPRelay:
         keeper = Keeper(storage.ledger, storage.writer, clock)
         try:
             keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)
-            await keeper.retune()
+            await keeper.retune(LARGE_PIECE)
             await adopt(self._config, keeper, storage)
             return await work(keeper)
         finally:

@@ -143,13 +143,12 @@ async def test_judging_again_waits_for_the_batch_that_is_under_way(
 
 
 async def test_lookups_get_a_turn_while_all_is_judged_and_are_answered_by_the_new_config(
-    keeper: Keeper, store: Any, batch: Any, login: Any, monkeypatch: pytest.MonkeyPatch
+    keeper: Keeper, store: Any, batch: Any, login: Any
 ) -> None:
-    monkeypatch.setattr(module, "PIECE", 10)
     await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 101))))
     denied = frozenset(f"u{n}" for n in range(1, 101, 2))
     keeper.ledger.replace(keeper.ledger.terms, Rules(RuleTerms(deny_users=denied)))
-    judging = asyncio.create_task(keeper.retune())
+    judging = asyncio.create_task(keeper.retune(10))
     turns = 0
     while not judging.done():
         assert isinstance(keeper.find(Address("9.9.9.99")), Absent)

@@ -183,8 +183,23 @@ def test_without_a_daemon_an_open_session_soon_holds_nothing(house: House) -> No
     os.utime(lock, (lock.stat().st_atime, time.time() - 120))
     assert house.poprelay.run("cleanup").exit == 0
     assert house.in_text() == set(), "but who knows what was logged since"
-    house.start()
-    until(lambda: house.in_text() == {"9.9.9.9"})
+    (answer,) = house.poprelay.run("explain", "9.9.9.9", "--json").objects()
+    assert (answer["answer"], list(answer["maps"].values())) == ("cannot tell", [False])
+    assert house.poprelay.run("list", "--json").objects() == []
+    aside = house.log.rename(house.place / "aside.log")
+    house.log.symlink_to(house.log)
+    house.poprelay.start()
+    until(lambda: house.status()["maps"][0]["in_step"])
+    until(lambda: "Too many levels of symbolic links" in house.printed())
+    assert house.in_text() == set(), "nor does the daemon, before it has read the log"
+    assert house.ask("explain", address="9.9.9.9")[0]["answer"] == "cannot tell"
+    house.log.unlink()
+    aside.rename(house.log)
+    until(lambda: house.in_text() == {"9.9.9.9"}, seconds=8)
+    assert house.listed() == {"9.9.9.9"}
+    assert house.ask("explain", address="9.9.9.9")[0]["answer"] == "yes"
+    house.say("imap(ann)<1><a>: Disconnected: Logged out in=1 out=2")
+    until(lambda: house.in_text() == set(), seconds=8)
 
 
 def test_a_map_that_somebody_removes_is_back_at_once(house: House) -> None:

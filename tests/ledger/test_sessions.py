@@ -215,6 +215,26 @@ def test_while_we_cannot_tell_a_grant_that_only_a_session_holds_is_not_plainly_l
     assert proven.users() == {"ann", "bob"}
 
 
+def test_a_session_of_a_log_that_is_not_read_up_to_now_holds_nothing_and_is_not_said_to_be_over(proven: Desk) -> None:
+    proven.login(session="s")
+    proven.login("bob", OFFICE)
+    proven.now += HOUR
+    ledger = proven.ledger
+    assert proven.users() == {"ann"}
+    assert set(ledger.with_sessions({"mail.log"})) == {HOME}
+    ledger.read_sources = frozenset({"another"})
+    assert isinstance(ledger.find(HOME, proven.now), Unavailable)
+    assert ledger.entry(HOME, proven.now) is None
+    assert list(ledger.grants(proven.now)) == []
+    proven.login("bob")
+    assert proven.users() == {"bob"}
+    entry = ledger.entry(HOME, proven.now)
+    assert entry is not None
+    assert entry[0] == ("bob",)
+    ledger.read_sources = frozenset({"mail.log"})
+    assert proven.users() == {"ann", "bob"}
+
+
 def test_while_we_cannot_tell_no_address_is_said_to_be_absent() -> None:
     desk = Desk()
     assert desk.ledger.find(HOME, desk.now) == Absent()

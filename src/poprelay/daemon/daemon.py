@@ -39,6 +39,7 @@ from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
+from poprelay.daemon.trust import Trust
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
 from poprelay.model import Address, Instant
 from poprelay.services import room
@@ -171,12 +172,14 @@ class Daemon:
     async def _live(self) -> None:
         keeper, config = self.keeper, self.config
         keeper.starting("starting up, and not caught up with the logs yet")
+        self._trust = Trust(self._source_names(), self.clock, self.storage.last_beat)
+        keeper.trust(self._trust.trusted())
         keeper.ledger.rules.surroundings = await self.lookout.look()
         await self._judge(config, LARGE_PIECE)
         await adopt(config, keeper, self.storage)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
-        clockwork = Ticker(keeper, self.lookout, self.storage.prune, self.storage.beat)
+        clockwork = Ticker(keeper, self.lookout, self.storage.prune, self._beat)
         ticker = asyncio.create_task(clockwork.run(), name="ticker")
         ticker.add_done_callback(lambda _: self.stop())
         catching_up = asyncio.create_task(self._catch_up(), name="catch up")
@@ -267,6 +270,15 @@ class Daemon:
                 break
             await asyncio.sleep(0.02)
         self.keeper.started()
+
+    def _source_names(self) -> list[str]:
+        return [part.name for part in self.config.sources]
+
+    def _beat(self) -> None:
+        """See whose sessions hold; and leave word of now, for the next start, if all logs are read up to now."""
+        if self._trust.look(self._source_names(), self.parts.followers):
+            self.storage.beat()
+        self.keeper.trust(self._trust.trusted())
 
     def _control_socket(self) -> socket.socket:
         control = self.config.settings.control

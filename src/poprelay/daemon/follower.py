@@ -42,6 +42,8 @@ class Follower:
         self.caught_up = asyncio.Event()
         self._keeper = keeper
         self._at_end = at_end
+        self._quiet = False
+        self._current_at: float | None = None
 
     async def run(self, well: Callable[[], None]) -> None:
         """Follow from the last committed position; raises SourceError, and may be run again after it."""
@@ -53,10 +55,12 @@ class Follower:
                 await self._hand_in(batch)
                 self._count(batch, fresh=fresh)
                 well()
-                fresh = batch.caught_up
+                fresh = self._quiet = batch.caught_up
                 if batch.caught_up:
+                    self._current_at = self._keeper.clock.monotonic()
                     self.caught_up.set()
         finally:
+            self._quiet = False
             if isinstance(batches, AsyncGenerator):  # lets go of its files now, not when it is collected
                 await batches.aclose()
         self.caught_up.set()
@@ -70,6 +74,12 @@ class Follower:
                 await asyncio.sleep(RETRY)
             else:
                 return
+
+    def current_at(self) -> float | None:
+        """When its log was last read up to then, by the monotonic clock; None: never yet."""
+        if self._quiet and self.condition().get("state") not in ("missing", "hanging"):
+            self._current_at = self._keeper.clock.monotonic()
+        return self._current_at
 
     def condition(self) -> dict[str, object]:
         """What the source itself says of how it is."""

@@ -203,6 +203,21 @@ class Keeper:
             self.ledger.judged()
             await self.durable()
 
+    def trust(self, sources: frozenset[str]) -> None:
+        """Only open sessions of these sources hold grants from now on, for who asks; the maps follow."""
+        before, self.ledger.read_sources = self.ledger.read_sources, sources
+        changed = sources ^ before if before is not None else sources
+        if changed and self.publishers:
+            task = asyncio.create_task(self._look_at_sessions(changed), name="look at sessions")
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _look_at_sessions(self, sources: frozenset[str]) -> None:
+        addresses = self.ledger.with_sessions(sources)
+        while piece := tuple(islice(addresses, PIECE)):
+            self._publish(piece)
+            await asyncio.sleep(0)
+
     def expire(self) -> bool:
         """Close a piece of what has ended; whether something had."""
         end = self.ledger.next_end()

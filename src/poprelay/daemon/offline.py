@@ -22,12 +22,9 @@ from poprelay.daemon.rows import Row
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import look_around
+from poprelay.daemon.trust import is_recent
 from poprelay.errors import NoDaemon, NotPermitted
 from poprelay.model import Address
-
-AWAY = 60.0
-"""Seconds without a daemon after which an open session holds no grant: its logout may stand in lines that nobody read.
-"""
 
 
 class Offline:
@@ -72,7 +69,7 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
     clock = Clock()
     storage = Storage(config.settings, clock)
     # A daemon that is only being started again must not cut off those whose sessions are open.
-    storage.ledger.trusts_sessions = clock.now() - storage.last_beat < AWAY
+    storage.ledger.read_sources = None if is_recent(storage.last_beat, clock.now()) else frozenset()
     keeper = Keeper(storage.ledger, storage.writer, clock)
     parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
     try:

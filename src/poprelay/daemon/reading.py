@@ -21,8 +21,10 @@ from poprelay.daemon.operations import OPERATIONS
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.rows import Row
 from poprelay.daemon.terms import rules_of, terms_of
+from poprelay.daemon.trust import is_recent
 from poprelay.errors import MapError, NoDaemon, StoreError
 from poprelay.ledger.ledger import Ledger
+from poprelay.ledger.lock import last_beat
 from poprelay.ledger.sqlite import read_snapshot
 from poprelay.maps import KINDS, Map, Readable
 from poprelay.model import Address, Outcome
@@ -84,6 +86,7 @@ def read_ledger(settings: Settings, clock: Clock) -> Ledger:
     """The ledger as it is on disk, judged by the present config. Raises StoreError."""
     ledger = Ledger(terms_of(settings), rules_of(settings))
     now = clock.now()
+    ledger.read_sources = None if is_recent(last_beat(settings.ledger.path), now) else frozenset()
     ledger.load(read_snapshot(settings.ledger.path), now)
     draft = ledger.draft(now)
     draft.expire()

@@ -76,11 +76,11 @@ class Storage:
 
     @property
     def last_beat(self) -> Instant:
-        """When a daemon last held this ledger, before we did."""
+        """When a daemon last held this ledger, and had read all logs up to then, before we did."""
         return self._lock.last_beat
 
     def beat(self) -> None:
-        """Leave word that a daemon holds this ledger now."""
+        """Leave word that a daemon holds this ledger, and has read all logs up to now."""
         self._lock.beat()
 
     async def check(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 from typing import TypeAlias
 
@@ -20,7 +20,10 @@ Combination: TypeAlias = tuple[str, str, str, str]
 
 
 class Holding:
-    """Until when a grant with open sessions lasts: which combinations are proven, and for how long a session holds."""
+    """Until when a grant with open sessions lasts: which combinations are proven, and for how long a session holds.
+
+    Where `sources` are named, only sessions of these count.
+    """
 
     __slots__ = ("joined", "max_session")
 
@@ -28,24 +31,27 @@ class Holding:
         self.max_session = max_session
         self.joined = joined
 
-    def holds(self, cell: Cell) -> bool:
+    def holds(self, cell: Cell, sources: Set[str] | None = None) -> bool:
         """Whether an open session holds it: one whose combination has shown that it says when sessions end."""
         joined = self.joined
-        return bool(joined) and any(combination(session) in joined for session in cell.sessions)
+        return bool(joined) and any(
+            combination(session) in joined and (sources is None or session.key.source in sources)
+            for session in cell.sessions
+        )
 
-    def ends(self, cell: Cell) -> Instant:
+    def ends(self, cell: Cell, sources: Set[str] | None = None) -> Instant:
         """When it ends if nothing more happens."""
         until = cell.grant.until
-        if cell.sessions and self.holds(cell):
+        if cell.sessions and self.holds(cell, sources):
             return max(until, cell.grant.seen + self.max_session)
         return until
 
-    def live(self, cell: Cell, now: Instant) -> bool:
+    def live(self, cell: Cell, now: Instant, sources: Set[str] | None = None) -> bool:
         """Whether it allows anything now."""
         return plainly_live(cell.grant, now) or bool(
             cell.sessions
             and -SLACK <= now - cell.grant.seen < self.max_session
-            and self.holds(cell)
+            and self.holds(cell, sources)
         )  # fmt: skip
 
 
@@ -191,6 +197,14 @@ class Book:
         end = self.holding.ends(cell)
         if end < math.inf:
             self.schedule.add(end, cell.key)
+
+    def with_sessions(self, sources: Set[str]) -> Iterator[Address]:
+        """The addresses of grants that sessions of these sources may hold. Between two of them others may come."""
+        if any(source in sources for source, _, _, _ in self.holding.joined):
+            for key in self.sessions:
+                session = self.sessions.get(key) if key.source in sources else None
+                if session is not None:
+                    yield session.address
 
     def _end(self, key: Key) -> Instant | None:
         cell = self.get(key)

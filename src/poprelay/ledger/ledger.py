@@ -15,7 +15,7 @@ answer may have changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import chain, filterfalse
 from operator import attrgetter
 
@@ -35,6 +35,7 @@ from poprelay.spans import rfc3339
 __all__ = ["Ledger", "Terms"]
 
 _ABSENT = Absent()
+_UNREAD = Unavailable("only an open session holds its grant, and that may be over: its log is not read up to now")
 
 
 class Ledger:
@@ -44,8 +45,9 @@ class Ledger:
         self.unavailable: str | None = None
         """While set: why an address without a plainly live grant is answered 'cannot tell'. A grant that only an open
         session holds is not plainly live: its logout may stand in lines that are not yet read."""
-        self.trusts_sessions = True
-        """Whether an open session holds its grant. Where nobody has read the log for long, it may be over."""
+        self.read_sources: frozenset[str] | None = None
+        """The sources whose logs are read up to now; None: all. Only their open sessions hold a grant, for who asks:
+        the logout of another may stand in what nobody has read."""
         self._state = State(terms, rules)
         self._judgement: Judgement | None = None
         """While grants are here that the config has not judged: what it says of each that somebody asks for."""
@@ -103,15 +105,17 @@ class Ledger:
                 return Allowed(live)
         if ":" in address and (wide := self._state.key(address)) != address:
             return self.find(wide, now)
-        return _ABSENT if self.unavailable is None else Unavailable(self.unavailable)
+        if self.unavailable is not None:
+            return Unavailable(self.unavailable)
+        if place is not None and any(self._book.holding.live(cell, now) for cell in self._cells(address)):
+            return _UNREAD
+        return _ABSENT
 
     def outlook(self, grant: Grant) -> tuple[Instant, int]:
         """When this grant ends if nothing more happens, open sessions included (infinite: never), and how many of
         them there are."""
         cell = self._judged(self._book.get((grant.address, grant.user, grant.basis)))
-        return (
-            (grant.until, 0) if cell is None else (max(grant.until, self._book.holding.ends(cell)), len(cell.sessions))
-        )
+        return (grant.until, 0) if cell is None else (max(grant.until, self._ends(cell)), len(cell.sessions))
 
     def sessions(self, key: GrantKey) -> tuple[OpenSession, ...]:
         """The open sessions that are known of this grant, oldest first; whether they hold it, `outlook` says."""
@@ -135,19 +139,23 @@ class Ledger:
 
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
-        ends = self._book.holding.ends if self.trusts_sessions else _end_of_period
         place = self._places.get(address)
         if isinstance(place, Cell) and self._judgement is None:
             grant = place.grant
-            return ((grant.user,), grant.last_login, ends(place)) if self._live(place, now) else None
+            return ((grant.user,), grant.last_login, self._ends(place)) if self._live(place, now) else None
         cells = [cell for cell in self._cells(address) if self._live(cell, now)]
         if not cells:
             return None
         return (
             tuple(sorted({cell.grant.user for cell in cells})),
             max(cell.grant.last_login for cell in cells),
-            max(map(ends, cells)),
+            max(map(self._ends, cells)),
         )
+
+    def with_sessions(self, sources: Set[str]) -> Iterator[Address]:
+        """The addresses whose answer may depend on whether these are among `read_sources`, for who goes through them
+        as through `addresses`."""
+        return self._book.with_sessions(sources)
 
     @property
     def has_standing(self) -> bool:
@@ -215,11 +223,10 @@ class Ledger:
         return tuple(filter(None, map(self._judged, self._book.at(address))))
 
     def _live(self, cell: Cell, now: Instant) -> bool:
-        return plainly_live(cell.grant, now) or (self.trusts_sessions and self._book.holding.live(cell, now))
+        return self._book.holding.live(cell, now, self.read_sources)
 
     def _held(self, cell: Cell, now: Instant) -> bool:
-        return self.unavailable is None and self._book.holding.live(cell, now)
+        return self.unavailable is None and self._live(cell, now)
 
-
-def _end_of_period(cell: Cell) -> Instant:
-    return cell.grant.until
+    def _ends(self, cell: Cell) -> Instant:
+        return self._book.holding.ends(cell, self.read_sources)

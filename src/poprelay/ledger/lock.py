@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ class Lock:
         """When the last one who held it last said `beat`, or the lock's file was made."""
 
     def beat(self) -> None:
-        """Leave word of now, for who holds it next: the file's modification time."""
+        """Leave word of now, for who asks or holds it next: the file's modification time."""
         with contextlib.suppress(OSError):
             os.utime(self._descriptor)
 
@@ -52,7 +53,7 @@ def acquire(path: Path) -> Lock:
 
     Raises AlreadyRunning if another process holds it, NotPermitted, and StoreError if the lock's file cannot be opened.
     """
-    file = beside(path.resolve(), ".lock")
+    file = _beside(path)
     try:
         descriptor = _open(file)
     except PermissionError as error:
@@ -87,6 +88,18 @@ def acquire(path: Path) -> Lock:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
     return Lock(descriptor, status.st_mtime)
+
+
+def last_beat(path: Path) -> Instant:
+    """When whoever holds the ledger at `path`, or held it last, last said `beat`; minus infinity if nobody ever did."""
+    try:
+        return _beside(path).stat().st_mtime
+    except OSError:
+        return -math.inf
+
+
+def _beside(path: Path) -> Path:
+    return beside(path.resolve(), ".lock")
 
 
 def _open(file: Path) -> int:

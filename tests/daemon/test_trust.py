@@ -1,0 +1,159 @@
+"""Whose word on open sessions counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from ledger.desk import HOME, HOUR, PERIOD, login, logout
+from poprelay.clock import Clock
+from poprelay.daemon.follower import Follower
+from poprelay.daemon.keeper import Keeper
+from poprelay.daemon.publisher import Publisher
+from poprelay.daemon.trust import AWAY, Trust
+from poprelay.errors import SourceError
+from poprelay.sources import Batch
+
+
+class TurnedClock(Clock):
+    """Both clocks go on only when the test turns them."""
+
+    def __init__(self) -> None:
+        self.at = 1_700_000_000.0
+        self.up = 500.0
+        super().__init__()
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.up
+
+
+class Told:
+    """A source that brings what it is told to, and fails at the end of it."""
+
+    name = "mail.log"
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self.condition = "following"
+
+    def state(self) -> dict[str, object]:
+        return {"state": self.condition}
+
+    async def batches(self, _position: bytes | None, *, at_end: bool = False) -> AsyncIterator[Batch]:
+        assert not at_end
+        while (batch := await self.queue.get()) is not None:
+            yield batch
+        raise SourceError("it is gone")
+
+
+@pytest.fixture
+def turned() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def follower(told: Told, keeper: Keeper, turned: TurnedClock) -> Follower:
+    keeper.clock = turned
+    return Follower(told, keeper)
+
+
+def nothing(*, caught_up: bool) -> Batch:
+    return Batch(events=(), position=b"1", read_at=0.0, caught_up=caught_up)
+
+
+async def said(told: Told, *batches: Batch | None) -> None:
+    for batch in batches:
+        told.queue.put_nowait(batch)
+    while not told.queue.empty():
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_a_source_is_trusted_while_it_is_read_up_to_now_and_a_moment_longer(
+    told: Told, follower: Follower, turned: TurnedClock
+) -> None:
+    trust = Trust(["mail.log"], turned, turned.at - HOUR)
+    followers = {"mail.log": follower}
+
+    def looked() -> tuple[bool, frozenset[str]]:
+        return trust.look(["mail.log"], followers), trust.trusted()
+
+    running = asyncio.create_task(follower.run(lambda: None))
+    await said(told, nothing(caught_up=False))
+    assert looked() == (False, frozenset())
+    await said(told, nothing(caught_up=True))
+    turned.up += HOUR
+    assert looked() == (True, frozenset({"mail.log"})), "nothing comes because nothing is logged"
+    await said(told, nothing(caught_up=False))
+    turned.up += AWAY - 1
+    assert looked() == (True, frozenset({"mail.log"}))
+    turned.up += 2
+    assert looked() == (False, frozenset()), "it has not caught up for long"
+    await said(told, nothing(caught_up=True))
+    assert looked()[0]
+    told.condition = "hanging"
+    turned.up += AWAY + 1
+    assert not looked()[0]
+    told.condition = "following"
+    assert looked()[0]
+    await said(told, None)
+    with pytest.raises(SourceError):
+        await running
+    assert looked()[0]
+    turned.up += AWAY + 1
+    assert not looked()[0], "it has failed"
+
+
+@pytest.mark.parametrize(("ago", "trusted"), [(5.0, True), (AWAY + 1, False), (-HOUR, False)])
+def test_at_the_start_those_are_trusted_that_a_daemon_read_a_moment_ago(
+    ago: float, trusted: bool, turned: TurnedClock
+) -> None:
+    trust = Trust(["a", "b"], turned, turned.at - ago)
+    assert trust.trusted() == (frozenset({"a", "b"}) if trusted else frozenset())
+    turned.up += AWAY - 4
+    assert not trust.look(["a", "b"], {})
+    assert trust.trusted() == frozenset()
+
+
+def test_a_source_that_the_config_has_no_more_is_not_trusted(turned: TurnedClock) -> None:
+    trust = Trust(["a", "b"], turned, turned.at)
+    assert trust.look(["b"], {})
+    assert trust.trusted() == frozenset({"b"})
+
+
+async def test_maps_follow_when_a_source_is_trusted_or_not(
+    keeper: Keeper, clock: Any, memory_map: Callable[[], Any], batch: Callable[..., Batch], eventually: Any
+) -> None:
+    target = memory_map()
+    publisher = Publisher(target, keeper.ledger, clock.now)
+    keeper.publishers.append(publisher)
+    running = asyncio.create_task(publisher.run(lambda: None))
+    await publisher.settled()
+    now = clock.now()
+    await keeper.take(
+        "mail.log",
+        batch(login("bob", at=now, session="b"), logout("b", at=now), login("ann", HOME, at=now, session="a")),
+    )
+    keeper.trust(frozenset({"mail.log"}))
+    clock.at += 2 * PERIOD
+    keeper.expire()
+    await publisher.settled()
+    assert target.held == {HOME}
+    keeper.trust(frozenset())
+    await eventually(lambda: target.held == set())
+    keeper.trust(frozenset({"mail.log"}))
+    await eventually(lambda: target.held == {HOME})
+    running.cancel()
+    await asyncio.wait([running])
+    await publisher.close()

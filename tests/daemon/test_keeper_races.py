@@ -10,6 +10,7 @@ import pytest
 
 from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
+from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.rules import Rules, RuleTerms
 from poprelay.model import (
     Absent,
@@ -191,6 +192,37 @@ async def test_a_clock_that_is_set_back_is_dealt_with_in_pieces_while_logins_go_
     assert ends == {**{f"9.9.9.{n}": clock.at + period for n in range(1, 36)}, "9.9.8.1": clock.at + period}
     assert await keeper.durable()
     assert {grant.until for grant in store.rows.grants.values()} == {clock.at + period}
+
+
+async def test_a_wipe_holds_at_once_and_after_a_crash_though_grants_are_closed_in_pieces(
+    keeper: Keeper, store: Any, batch: Any, login: Any, clock: Any
+) -> None:
+    await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 101))))
+    clock.at += 2
+    order = Revocation("w", clock.at, "root", None, None, "")
+    wiping = asyncio.create_task(keeper.wipe(order, 10))
+    while keeper.ledger.wiped_at < clock.at:
+        await asyncio.sleep(0)
+    assert len(keeper.ledger) > 50, "most are there"
+    assert not any(allowed(keeper, Address(f"9.9.9.{n}")) for n in range(1, 101))
+    assert list(keeper.ledger.grants(clock.at)) == []
+    while order.id not in store.rows.revocations:
+        await asyncio.sleep(0)
+    clock.at += 2
+    last = str([*keeper.ledger.addresses()][-1])
+    await keeper.take("log", batch(login(last, "back"), login(last, "u" + last[6:])))
+    crashed = Keeper(Ledger(keeper.ledger.terms, keeper.ledger.rules), store, clock)
+    crashed.ledger.load(store.rows.snapshot(), clock.at)
+    assert {grant.user for grant in crashed.ledger.grants(clock.at)} == {"back", "u" + last[6:]}
+    closed = await wiping
+    assert len(closed) == 99, "the last was closed by its own login"
+    assert keeper.changes["closed", "wiped"] == 100
+    assert await keeper.durable()
+    assert {grant.user for grant in store.rows.grants.values()} == {"back", "u" + last[6:]}
+    assert len(keeper.ledger) == 2
+    await crashed.retune()
+    assert len(crashed.ledger) == 2
+    assert crashed.changes["closed", "config"] == 0
 
 
 async def test_closing_finishes_what_is_under_way(

@@ -197,6 +197,7 @@ class Desk:
             changes += self.do(partial(Draft.rejudge, addresses=piece))
             assert self.answers() >= before
         self.ledger.judged()
+        self.ledger.swept(self.ledger.wiped_at)
         assert self.answers() >= before
         return changes
 

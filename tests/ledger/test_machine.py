@@ -183,6 +183,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.given_up = False
         self.unclamped: set[Address] = set()
         """Since the clock was set back, what has not been come to."""
+        self.unswept: set[Address] = set()
+        """The same since everything was closed."""
 
     @property
     def now(self) -> float:
@@ -269,6 +271,30 @@ class LedgerMachine(RuleBasedStateMachine):
                 if model is not None and covers(order, key[0], key[1]):
                     model.close(key)
 
+    @precondition(lambda self: (self.future is None or self.submitted) and not self.unclamped)
+    @rule()
+    def wipe(self) -> None:
+        """Between two instants, for the clock stands still while we do much else."""
+        order = self.desk.revocation(at=self.now + 0.5)
+        self.desk.now += 1
+        self.desk.do(lambda draft: draft.wipe(order))
+        self.unswept = set(self.desk.ledger.addresses())
+        for model in (self.model, self.future):
+            for key in list(model.grants) if model else []:
+                if model is not None:
+                    model.close(key)
+        self.notice_that_all_is_swept()
+
+    @precondition(lambda self: self.unswept)
+    @rule()
+    def sweep_a_piece(self) -> None:
+        self.desk.do(partial(Draft.rejudge, addresses={self.unswept.pop()}))
+        self.notice_that_all_is_swept()
+
+    def notice_that_all_is_swept(self) -> None:
+        if not self.unswept:
+            self.desk.ledger.swept(self.desk.ledger.wiped_at)
+
     @rule()
     def expire(self) -> None:
         untouched = set()
@@ -284,6 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.desk.now += seconds
 
+    @precondition(lambda self: not self.unswept)
     @rule(seconds=st.integers(3, 3000), in_pieces=st.booleans())
     def clock_steps_back(self, seconds: int, in_pieces: bool) -> None:
         self.desk.now -= seconds
@@ -319,6 +346,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 model.period, model.max_session, model.denied = period, max_session, names
                 model.rejudge(self.now)
         self.desk.reload(Rules(RuleTerms(deny_users=names)), terms, in_pieces=in_pieces)
+        self.unswept = set()
         for crowd in self.owed.values():
             crowd.update((user, min(end, self.now + period)) for user, end in crowd.items())
 
@@ -326,7 +354,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.desk.restart()
-        self.unclamped = set()
+        self.unclamped = self.unswept = set()
         self.model.expire(self.now)
         self.model.rejudge(self.now)
 

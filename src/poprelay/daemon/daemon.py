@@ -95,7 +95,11 @@ class Daemon:
             self.keeper = Keeper(self.storage.ledger, self.storage.writer, self.clock)
             self.keeper.positions.update(self.storage.positions)
             self.parts = Parts(
-                self.keeper, self.supervisor, self._activated, observe=self.observe, at_end=self.storage.begins_at_end
+                self.keeper,
+                self.supervisor,
+                self._activated,
+                observe=self.observe,
+                at_end=lambda: self.storage.begins_at_end,
             )
             await self._live()
         finally:
@@ -204,7 +208,7 @@ class Daemon:
             await control.stop()
             wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
             if wipes:
-                keeper.shut(lambda draft: draft.revoke(wiping("stop", keeper.clock.now())))
+                await keeper.wipe(wiping("stop", keeper.clock.now()))
             self.parts.hurry()
             await keeper.published(DRAIN)
             if wipes or self.config.settings.daemon.on_stop == "empty":

@@ -36,7 +36,8 @@ class Numbers(msgspec.Struct):
 class Follower:
     """One source on its way into the ledger."""
 
-    def __init__(self, source: Source, keeper: Keeper, *, at_end: bool = False) -> None:
+    def __init__(self, source: Source, keeper: Keeper, *, at_end: Callable[[], bool] = lambda: False) -> None:
+        """`at_end` says whether a source without a position begins at its end."""
         self.source = source
         self.numbers = Numbers()
         self.caught_up = asyncio.Event()
@@ -48,8 +49,9 @@ class Follower:
     async def run(self, well: Callable[[], None]) -> None:
         """Follow from the last committed position; raises SourceError, and may be run again after it."""
         fresh = False
+        await self._keeper.idle(None)  # what another follower of it has handed in moves the position
         position = self._keeper.positions.get(self.source.name)
-        batches = self.source.batches(position, at_end=self._at_end)
+        batches = self.source.batches(position, at_end=self._at_end())
         try:
             async for batch in batches:
                 await self._hand_in(batch)

@@ -26,7 +26,7 @@ from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.record import Record
-from poprelay.model import Address, Change, Closed, Login, Opened, Outcome, Refused, Renewed
+from poprelay.model import Address, Change, Closed, Login, Opened, Outcome, Refused, Renewed, Revocation
 from poprelay.sources import Batch
 
 log = structlog.get_logger()
@@ -197,11 +197,27 @@ class Keeper:
             while self.expire():
                 await asyncio.sleep(0)
             self.shut(lambda draft: draft.clamp_rest())
-            for addresses in self._pieces(piece):
-                self.shut(partial(Draft.rejudge, addresses=addresses))
-                await asyncio.sleep(0)
+            await self._judge_all(piece)
             self.ledger.judged()
             await self.durable()
+
+    async def wipe(self, order: Revocation, piece: int = PIECE) -> list[Change]:
+        """Close everything: from now on nothing allows that was opened until now, and what is committed first says so.
+        Grants are closed piece by piece, and lookups get their turns. Once begun it runs to its end, as `take`."""
+        return await self._to_the_end(self._wipe(order, piece))
+
+    async def _wipe(self, order: Revocation, piece: int) -> list[Change]:
+        changes = self.shut(lambda draft: draft.wipe(order))
+        return changes + await self._judge_all(piece)
+
+    async def _judge_all(self, piece: int) -> list[Change]:
+        wiped_at = self.ledger.wiped_at
+        changes: list[Change] = []
+        for addresses in self._pieces(piece):
+            changes += self.shut(partial(Draft.rejudge, addresses=addresses))
+            await asyncio.sleep(0)
+        self.ledger.swept(wiped_at)
+        return changes
 
     def trust(self, sources: frozenset[str]) -> None:
         """Only open sessions of these sources hold grants from now on, for who asks; the maps follow."""
@@ -218,12 +234,12 @@ class Keeper:
             self._publish(piece)
             await asyncio.sleep(0)
 
-    def expire(self) -> bool:
-        """Close a piece of what has ended; whether something had."""
+    def expire(self) -> list[Change]:
+        """Close a piece of what has ended; nothing if all is closed that had."""
         end = self.ledger.next_end()
         if end is None or end > self.clock.now():
-            return False
-        return bool(self.shut(lambda draft: draft.expire(PIECE)))
+            return []
+        return self.shut(lambda draft: draft.expire(PIECE))
 
     def set_back(self) -> None:
         """The clock was set back: nothing may last longer than a period from now. What would allows nothing until
@@ -264,13 +280,14 @@ class Keeper:
                 wait.cancel()
         return not late
 
-    async def idle(self, patience: float = 5.0) -> None:
+    async def idle(self, patience: float | None = 5.0) -> None:
         """Wait until nothing that opens is under way, also what nobody waits for any more."""
         if self._under_way:
             await asyncio.wait(tuple(self._under_way), timeout=patience)
 
     async def close(self) -> None:
-        """Finish what is under way. What cannot be committed now is closed in the maps, and judged again at start."""
+        """Finish what is under way. What cannot be committed now is closed in the maps, and judged again at start; an
+        order that cannot be is lost."""
         await self.idle()
         await self.flush()
         await self.durable(2.0)

@@ -243,7 +243,10 @@ async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, Non
 async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     """Take away what is no longer live; adds nothing anywhere."""
     keeper = house.keeper
-    changes = keeper.shut(lambda draft: draft.expire())
+    changes = []
+    while piece := keeper.expire():
+        changes += piece
+        await asyncio.sleep(0)
     durable, published = await _done(keeper)
     for change in changes:
         yield change_row(keeper.ledger, change)
@@ -257,7 +260,7 @@ async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row
 async def wipe(house: House, by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     """Close every grant."""
     keeper = house.keeper
-    changes = keeper.shut(lambda draft: draft.revoke(wiping(by, keeper.clock.now())))
+    changes = await keeper.wipe(wiping(by, keeper.clock.now()))
     durable, published = await _done(keeper)
     for number, change in enumerate(changes, start=1):
         yield change_row(keeper.ledger, change)

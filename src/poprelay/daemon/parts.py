@@ -38,7 +38,7 @@ class Parts:
         activated: Mapping[str, Sequence[socket.socket]],
         *,
         observe: bool = False,
-        at_end: bool = False,
+        at_end: Callable[[], bool] = lambda: False,
         adds: bool = True,
     ) -> None:
         self.followers: dict[str, Follower] = {}

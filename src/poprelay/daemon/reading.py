@@ -95,6 +95,7 @@ def read_ledger(settings: Settings, clock: Clock) -> Ledger:
     ledger.close(draft)
     ledger.accept(draft)
     ledger.judged()
+    ledger.swept(ledger.wiped_at)
     return ledger
 
 

@@ -78,10 +78,10 @@ def _users(overlay: Overlay, address: Address) -> dict[str, Instant]:
     return {
         cell.grant.user: cell.grant.until if plainly_live(cell.grant, now) else now + period
         for cell in sorted(overlay.present_at(address), key=lambda cell: cell.grant.until)
-        if cell.grant.basis == "login" and overlay.holding.live(cell, now)
+        if cell.grant.basis == "login" and overlay.live(cell)
     }
 
 
 def _live(overlay: Overlay, key: Key) -> bool:
     cell = overlay.present(key)
-    return cell is not None and overlay.holding.live(cell, overlay.now)
+    return cell is not None and overlay.live(cell)

@@ -16,8 +16,12 @@ from poprelay.model import Address, Revocation
 
 
 def bury(overlay: Overlay, cell: Cell) -> None:
-    """Close a grant that has ended."""
-    overlay.close_grant(cell, "expired", overlay.holding.ends(cell))
+    """Close a grant that is over (`Overlay.live` says so)."""
+    end = overlay.holding.ends(cell)
+    if end > overlay.now and overlay.state.is_wiped(cell):
+        overlay.close_grant(cell, "wiped", overlay.state.wiped_at)
+    else:
+        overlay.close_grant(cell, "expired", end)
 
 
 def expire(overlay: Overlay, limit: int | None = None) -> None:
@@ -54,6 +58,12 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
     overlay.revocations.add(revocation)
 
 
+def wipe(overlay: Overlay, revocation: Revocation) -> None:
+    """Keep the order that closes everything; what it closes is over at once, and closed when it is judged."""
+    overlay.wiping = True
+    overlay.revocations.add(revocation)
+
+
 def lift(overlay: Overlay, names: Iterable[str]) -> None:
     """Let new logins in again that the orders with these ids deny; what they closed stays closed."""
     wanted = set(names)
@@ -63,11 +73,11 @@ def lift(overlay: Overlay, names: Iterable[str]) -> None:
 
 
 def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
-    """Close what has ended at these addresses or the config refuses, and cut the rest to its period."""
+    """Close what is over at these addresses or the config refuses, and cut the rest to its period."""
     now = overlay.now
     book = overlay.state.book
     ends = overlay.outlook.ends
-    judgement = Judgement(overlay.state.terms, overlay.state.rules)
+    judgement = Judgement(overlay.state)
     if overlay.state.ends_sooner:
         for cell in (cell for address in addresses for cell in book.at(address)):
             book.wake(cell)
@@ -80,6 +90,9 @@ def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
         if end <= now:
             if overlay.is_known(cell.key):
                 overlay.close_grant(cell, "expired", end)
+            continue
+        if overlay.state.is_wiped(cell):
+            overlay.close_grant(cell, "wiped", overlay.state.wiped_at)
             continue
         short = shorter(cell)
         if judgement.refuses(cell) or (short is not cell and ends(short) <= now):

@@ -73,7 +73,7 @@ class Draft:
             return
         key: Key = (address, user, "login")
         cell = overlay.present(key)
-        if cell is not None and not overlay.holding.live(cell, overlay.now):
+        if cell is not None and not overlay.live(cell):
             closing.bury(overlay, cell)
             cell = None
         reason = caps.refusal(overlay, key, at, cell)
@@ -105,7 +105,7 @@ class Draft:
             overlay.prove(combination(session))
         key: Key = (session.address, session.user, "login")
         cell = overlay.present(key)
-        if cell is None or not overlay.holding.live(cell, overlay.now):
+        if cell is None or not overlay.live(cell):
             return
         at = self._effective(logout.at, read_at)
         grant = _later(cell.grant, at, self._state.terms.period, None)
@@ -113,7 +113,7 @@ class Draft:
         overlay.changes.append(Renewed(at, grant))
         cell = Cell(grant, sessions.without(cell.sessions, session.key))
         overlay.put(key, cell, new=False)
-        if not overlay.holding.live(cell, overlay.now):  # it was held, and we learn late that the session is over
+        if not overlay.live(cell):  # it was held, and we learn late that the session is over
             closing.bury(overlay, cell)
 
     def allow(
@@ -163,6 +163,11 @@ class Draft:
         """
         closing.revoke(self.overlay, revocation)
 
+    def wipe(self, revocation: Revocation) -> None:
+        """As `revoke` of everything, where there may be very many: from `Ledger.close` on nothing allows that was
+        opened up to now. Draft `rejudge` for all addresses next, which closes it, and say `Ledger.swept`."""
+        closing.wipe(self.overlay, revocation)
+
     def lift(self, names: Iterable[str]) -> None:
         """End the denials of the revocations with these ids. Logins from before each are beaten as ever."""
         closing.lift(self.overlay, names)
@@ -174,7 +179,7 @@ class Draft:
     def rejudge(self, addresses: Set[Address]) -> None:
         """At start and reload, after `expire` and `clamp_rest`: judge the login grants at these addresses by the rules
         that need only address and user, and cut them to one (new) period past their last sign of life. What the config
-        allows no more is closed, with reason `config`.
+        allows no more is closed, with reason `config`; what was wiped, with reason `wiped`.
 
         After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
         stay, but for those whose key has no longer the width that `ipv6_prefix` says.
@@ -237,7 +242,7 @@ class Draft:
             flight.begin(overlay)
         key: Key = (self._state.key(address), user, basis)
         cell = overlay.present(key)
-        if cell is not None and not overlay.holding.live(cell, overlay.now):
+        if cell is not None and not overlay.live(cell):
             closing.bury(overlay, cell)
             cell = None
         now = overlay.now

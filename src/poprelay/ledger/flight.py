@@ -67,6 +67,8 @@ def close(overlay: Overlay) -> set[Address]:
     _reach_into_flying(overlay, touched)
     for revocation in overlay.revocations:
         state.revocations.add(revocation)
+        if overlay.wiping:
+            state.wiped_at = max(state.wiped_at, revocation.at)
     for name in overlay.revocations_gone:
         state.revocations.remove(name)
     return touched

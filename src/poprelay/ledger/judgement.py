@@ -5,24 +5,24 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from poprelay.ledger.record import Cell
-from poprelay.ledger.rules import Rules
-from poprelay.ledger.terms import Terms
+from poprelay.ledger.state import State
 
 
 class Judgement:
     """By the rules that need only address and user, and by the period. Grants on another basis than a login stand, but
-    for those whose key has no longer the width that `ipv6_prefix` says."""
+    for those whose key has no longer the width that `ipv6_prefix` says. What was wiped does not stand."""
 
-    __slots__ = ("_judge", "_period", "_width")
+    __slots__ = ("_judge", "_period", "_state", "_width")
 
-    def __init__(self, terms: Terms, rules: Rules) -> None:
-        self._judge = rules.judge
-        self._period = terms.period
-        self._width = str(terms.ipv6_prefix) if terms.ipv6_prefix != 128 else ""
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._judge = state.rules.judge
+        self._period = state.terms.period
+        self._width = str(state.terms.ipv6_prefix) if state.terms.ipv6_prefix != 128 else ""
 
     def of(self, cell: Cell) -> Cell | None:
         """As it stands; None if it does not."""
-        return None if self.refuses(cell) else self.cut(cell)
+        return None if self._state.is_wiped(cell) or self.refuses(cell) else self.cut(cell)
 
     def refuses(self, cell: Cell) -> bool:
         """Whether it does not stand."""

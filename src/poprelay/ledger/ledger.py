@@ -15,6 +15,7 @@ answer may have changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Set
 from itertools import chain, filterfalse
 from operator import attrgetter
@@ -49,8 +50,10 @@ class Ledger:
         """The sources whose logs are read up to now; None: all. Only their open sessions hold a grant, for who asks:
         the logout of another may stand in what nobody has read."""
         self._state = State(terms, rules)
+        self._unjudged = False
         self._judgement: Judgement | None = None
-        """While grants are here that the config has not judged: what it says of each that somebody asks for."""
+        """While grants are here that the config has not judged, or that were wiped and are not closed yet: what is said
+        of each that somebody asks for."""
         self._book = self._state.book
         self._places = self._book.places
 
@@ -66,21 +69,36 @@ class Ledger:
         """Take on another config; whoever asks is answered by it. Grants are still as the old one made them: draft
         `expire`, `clamp_rest` and, for all `addresses`, `rejudge` next, and say `judged`."""
         self._state.replace(terms, rules)
-        self._judgement = Judgement(terms, rules)
+        self._judge(unjudged=True)
 
     def judged(self) -> None:
         """All grants have been judged by the present config."""
-        self._judgement = None
+        self._judge(unjudged=False)
         self._state.ends_sooner = False
 
+    @property
+    def wiped_at(self) -> Instant:
+        """When everything was closed that is not closed grant by grant yet; minus infinity if all is."""
+        return self._state.wiped_at
+
+    def swept(self, wiped_at: Instant) -> None:
+        """All grants have been judged since everything was closed at that time."""
+        if self._state.wiped_at <= wiped_at:
+            self._state.wiped_at = -math.inf
+            self._judge(unjudged=self._unjudged)
+
     def load(self, snapshot: Snapshot, now: Instant) -> None:
-        """Start from what the store holds. Judge all next, as after `replace`, and do not answer before."""
+        """Start from what the store holds. Judge all next, as after `replace`, and say `swept`, too; do not answer
+        before."""
         state = self._state
-        self._judgement = Judgement(state.terms, state.rules)
+        self._judge(unjudged=True)
         state.book.holding.joined.update((row.source, row.agent, row.host, row.service) for row in snapshot.joined)
         state.book.load(snapshot.grants)
         for revocation in snapshot.revocations:
             state.revocations.add(revocation)
+            if revocation.address is None and revocation.user is None:  # not all that it closes may have been closed
+                before = math.nextafter(revocation.at, -math.inf)
+                state.wiped_at = max(state.wiped_at, before)
         state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())
         for login, early in snapshot.ahead.items():
             state.ahead.put(login, early)
@@ -208,11 +226,19 @@ class Ledger:
 
     def close(self, draft: Draft) -> set[Address]:
         """Take from sight what the draft closes or shortens, and let its revocations refuse, before any commit."""
-        return flight.close(draft.overlay)
+        touched = flight.close(draft.overlay)
+        if draft.overlay.wiping:
+            self._judge(unjudged=self._unjudged)
+        return touched
 
     def accept(self, draft: Draft) -> set[Address]:
         """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
         return flight.accept(draft.overlay)
+
+    def _judge(self, *, unjudged: bool) -> None:
+        self._unjudged = unjudged
+        needed = unjudged or self._state.wiped_at > -math.inf
+        self._judgement = Judgement(self._state) if needed else None
 
     def _judged(self, cell: Cell | None) -> Cell | None:
         """As the config lets it stand; None if it does not."""

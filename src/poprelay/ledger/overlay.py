@@ -52,6 +52,8 @@ class Overlay:
         self.ahead: dict[bytes, Early | None] = {}
         self.set_back = False
         """Whether this one is about a clock that was set back."""
+        self.wiping = False
+        """Whether this one is an order that closes everything, grant by grant later on."""
         self.fresh: set[Key] = set()
         """The grants here that are not visible."""
         self.fresh_at: dict[Address, int] = {}
@@ -112,6 +114,10 @@ class Overlay:
         """The same as the clock lets it be, for who decides by it: it may have been set back a moment ago."""
         cell = self.get(key)
         return None if cell is None else clamped(cell, self.now)
+
+    def live(self, cell: Cell) -> bool:
+        """Whether it allows anything now."""
+        return self.holding.live(cell, self.now) and not self.state.is_wiped(cell)
 
     def present_at(self, address: Address) -> list[Cell]:
         """The cells of one address as they are here, and as the clock lets them be."""

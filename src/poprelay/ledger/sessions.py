@@ -62,9 +62,9 @@ def _leave(overlay: Overlay, session: OpenSession) -> None:
     if cell is None:
         return
     left = Cell(cell.grant, without(cell.sessions, session.key))
-    if overlay.holding.live(left, overlay.now):
+    if overlay.live(left):
         overlay.put(key, left, new=False)
-    elif overlay.holding.live(cell, overlay.now):
+    elif overlay.live(cell):
         overlay.close_grant(cell, "expired", overlay.now)
     else:
         bury(overlay, cell)

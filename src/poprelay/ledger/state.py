@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from poprelay.address import widened
@@ -45,6 +46,8 @@ class State:
         self.ends_sooner = False
         """Whether grants may end before their time in the schedule, until all are judged: `max_session` got less, and
         nothing else makes them."""
+        self.wiped_at = -math.inf
+        """What was opened up to then is over, though not all of it is closed yet; minus infinity when all is."""
         self._keys: dict[Address, Address] = {}
 
     def replace(self, terms: Terms, rules: Rules) -> None:
@@ -62,6 +65,10 @@ class State:
             self.revocations = Revocations(self.key)
             for revocation in kept:
                 self.revocations.add(revocation)
+
+    def is_wiped(self, cell: Cell) -> bool:
+        """Whether it is over, though not yet closed: everything was closed since it was opened."""
+        return cell.grant.opened <= self.wiped_at
 
     def key(self, address: Address) -> Address:
         """What a grant of this address covers, and is found by: the address, or its IPv6 network."""

@@ -80,7 +80,7 @@ class POPRelay:
         """Remove all relay access from the spool. A running daemon removes it from the relay file too."""
 
         async def wipe(keeper: Keeper) -> None:
-            keeper.shut(lambda draft: draft.revoke(wiping("wipe_relay_directory", keeper.clock.now())))
+            await keeper.wipe(wiping("wipe_relay_directory", keeper.clock.now()))
             self._publish(keeper, self._spool, adds=False)
 
         self._carry_out(wipe, "wipe", {}, lambda _: None)

@@ -1,0 +1,66 @@
+"""One source on its way into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+from poprelay.daemon.follower import Follower
+from poprelay.daemon.keeper import Keeper
+from poprelay.sources import Batch
+
+
+class Log:
+    """A source with one batch, which is read from no position only."""
+
+    name = "mail.log"
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.begun: list[tuple[bytes | None, bool]] = []
+
+    async def batches(self, position: bytes | None, *, at_end: bool = False) -> AsyncIterator[Batch]:
+        self.begun.append((position, at_end))
+        if position is None:
+            yield self.batch
+        await asyncio.Event().wait()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_who_follows_a_source_next_begins_where_a_commit_under_way_will_have_come_to(
+    keeper: Keeper, store: Any, batch: Any, login: Any, eventually: Any
+) -> None:
+    log = Log(batch(login()))
+    store.hold()
+    first = asyncio.create_task(Follower(log, keeper).run(lambda: None))
+    await eventually(lambda: store.asked)
+    await ended(first)
+    second = asyncio.create_task(Follower(log, keeper).run(lambda: None))
+    await asyncio.sleep(0.01)
+    assert log.begun == [(None, False)], "nobody knows yet where"
+    store.release()
+    await eventually(lambda: len(log.begun) == 2)
+    assert log.begun[1] == (b"1", False)
+    await ended(second)
+    assert keeper.changes == {("opened", ""): 1}
+
+
+async def test_whether_it_begins_at_its_end_is_asked_when_it_begins(
+    keeper: Keeper, batch: Any, eventually: Any
+) -> None:
+    lost = True
+    log = Log(batch(caught_up=True))
+    follower = Follower(log, keeper, at_end=lambda: lost)
+    for times, lost in enumerate((True, False), start=1):  # noqa: B007  # read by the follower
+        running = asyncio.create_task(follower.run(lambda: None))
+        await eventually(lambda: len(log.begun) == times)  # noqa: B023  # within this round
+        await ended(running)
+        keeper.positions.clear()
+    assert log.begun == [(None, True), (None, False)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from ledger.desk import PERIOD
+from ledger.desk import PERIOD, said
 from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
 from poprelay.errors import StoreDamaged, StoreError
+from poprelay.ledger.draft import Draft
 from poprelay.model import (
     Absent,
     Address,
@@ -102,6 +105,32 @@ async def test_what_is_closed_leaves_find_and_map_before_it_is_committed(
     store.release()
     assert await keeper.durable()
     assert ANN not in store.rows.grants
+
+
+async def test_what_the_config_no_longer_says_always_stands_is_closed_though_the_store_cannot_commit(
+    keeper: Keeper, store: Any, published: Any, disk_full: StoreError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "durable", partial(keeper.durable, 0.01))
+    terms = keeper.ledger.terms
+    keeper.ledger.replace(replace(terms, standing={(HOME, "printer"): "", (OFFICE, "alarm"): ""}), keeper.ledger.rules)
+    await keeper.retune()
+    await keeper.open(Draft.stand)
+    assert await keeper.published()
+    assert published.held == {HOME, OFFICE}
+    told: list[Change] = []
+    keeper.listeners.add(told.append)
+    store.broken = disk_full
+    keeper.ledger.replace(replace(terms, standing={(OFFICE, "alarm"): ""}), keeper.ledger.rules)
+    await keeper.retune()
+    assert not allowed(keeper)
+    assert await keeper.published()
+    assert published.held == {OFFICE}
+    assert said(told) == ["closed printer config"]
+    store.broken = None
+    monkeypatch.undo()
+    assert await keeper.durable()
+    assert [grant.user for grant in store.rows.grants.values()] == ["alarm"]
+    assert said(store.rows.history) == ["opened printer", "opened alarm", "closed printer config"]
 
 
 async def test_while_the_store_cannot_commit_nothing_opens_and_the_position_stands(

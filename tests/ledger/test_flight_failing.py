@@ -112,7 +112,7 @@ def test_a_reload_in_a_draft_that_opens_takes_away_at_once_and_is_owed_if_it_fai
     desk.ledger.replace(Terms(period=10 * MINUTE), Rules(RuleTerms(deny_users=frozenset({"bob"}))))
 
     def order(draft: Draft) -> None:
-        draft.stand([])
+        draft.stand()
         draft.allow(OFFICE, "carl")
         draft.rejudge({HOME, OFFICE})
         draft.revoke(desk.revocation(user="eve", deny=HOUR))

@@ -40,6 +40,7 @@ from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
+from poprelay.ledger.draft import Draft
 from poprelay.model import Address, Instant
 from poprelay.services import room
 from poprelay.services.listener import bind
@@ -161,7 +162,7 @@ class Daemon:
         self.lookout.ask_mta = new.relay.exclude_mta
         surroundings = await self.lookout.look()
         self.keeper.ledger.replace(terms_of(new), rules_of(new, surroundings))
-        await self._judge(config, PIECE)
+        await self._judge(PIECE)
         await self.parts.publish(config)
         self.parts.make_anew()
         await self.parts.follow(config)
@@ -172,7 +173,7 @@ class Daemon:
         keeper, config = self.keeper, self.config
         keeper.starting("starting up, and not caught up with the logs yet")
         keeper.ledger.rules.surroundings = await self.lookout.look()
-        await self._judge(config, LARGE_PIECE)
+        await self._judge(LARGE_PIECE)
         await adopt(config, keeper, self.storage)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
@@ -243,20 +244,18 @@ class Daemon:
         finally:
             await metering.stop()
 
-    async def _judge(self, config: Config, piece: int) -> None:
+    async def _judge(self, piece: int) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
         await self.supervisor.stop("standing")
-        try:
-            await self._stand(config)
-        except StoreError:
-            self.supervisor.start("standing", lambda: self._stand(config))  # as soon as the store can
         await self.keeper.retune(piece)
+        try:
+            await self._stand()
+        except StoreError:
+            self.supervisor.start("standing", self._stand)  # as soon as the store can
 
-    async def _stand(self, config: Config) -> None:
-        standing = [(one.address, one.user, one.reason) for one in config.settings.standing]
-        if not standing and not self.keeper.ledger.has_standing:
-            return
-        await self.keeper.open(lambda draft: draft.stand(standing))
+    async def _stand(self) -> None:
+        if self.keeper.ledger.terms.standing:
+            await self.keeper.open(Draft.stand)
 
     async def _catch_up(self) -> None:
         """Answer 'cannot tell' until every source has read what was waiting, but not for longer than `PATIENCE`."""

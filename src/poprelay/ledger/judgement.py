@@ -10,14 +10,15 @@ from poprelay.ledger.terms import Terms
 
 
 class Judgement:
-    """By the rules that need only address and user, and by the period. Grants on another basis than a login stand, but
-    for those whose key has no longer the width that `ipv6_prefix` says."""
+    """A login's grant by the rules that need only address and user, and by the period; a standing one by whether the
+    config still says it. One by hand stands. None does whose key has no longer the width that `ipv6_prefix` says."""
 
-    __slots__ = ("_judge", "_period", "_width")
+    __slots__ = ("_judge", "_period", "_standing", "_width")
 
     def __init__(self, terms: Terms, rules: Rules) -> None:
         self._judge = rules.judge
         self._period = terms.period
+        self._standing = terms.standing
         self._width = str(terms.ipv6_prefix) if terms.ipv6_prefix != 128 else ""
 
     def of(self, cell: Cell) -> Cell | None:
@@ -29,7 +30,9 @@ class Judgement:
         grant = cell.grant
         if ":" in grant.address and grant.address.partition("/")[2] != self._width:
             return True
-        return grant.basis == "login" and self._judge(grant.address, grant.user) is not None
+        if grant.basis == "login":
+            return self._judge(grant.address, grant.user) is not None
+        return grant.basis == "standing" and (grant.address, grant.user) not in self._standing
 
     def cut(self, cell: Cell) -> Cell:
         """With at most one period from its last sign of life."""

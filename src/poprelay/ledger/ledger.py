@@ -149,11 +149,6 @@ class Ledger:
             max(map(ends, cells)),
         )
 
-    @property
-    def has_standing(self) -> bool:
-        """Whether there is any grant that the config says always stands."""
-        return bool(self._book.standing)
-
     def __len__(self) -> int:
         """How many grants there are, those included that have ended but were not yet expired."""
         return self._book.size

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ from poprelay.daemon import systemd
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.formermaps import left_over
-from poprelay.daemon.heritage.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
 from poprelay.daemon.keeper import LARGE_PIECE, PIECE, Keeper
 from poprelay.daemon.logs.complaints import Complaints
 from poprelay.daemon.logs.logging import set_up_logging
@@ -173,8 +173,9 @@ class Daemon:
         keeper, config = self.keeper, self.config
         keeper.starting("starting up, and not caught up with the logs yet")
         keeper.ledger.rules.surroundings = await self.lookout.look()
+        if found := inheritance(config, self.storage, keeper.clock.now()):
+            await self._patiently("adoption", lambda: adopt(keeper, found))
         await self._judge(LARGE_PIECE)
-        await adopt(config, keeper, self.storage)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
         clockwork = Ticker(keeper, self.lookout, self.storage.prune, self.storage.beat)
@@ -196,7 +197,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             catching_up.cancel()
-            for name in ("reload", "standing", "check of the ledger", "metrics"):
+            for name in ("reload", "adoption", "standing", "check of the ledger", "metrics"):
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await control.stop()
@@ -248,14 +249,18 @@ class Daemon:
         """Close what the config no longer lets stand, and open what it says always stands."""
         await self.supervisor.stop("standing")
         await self.keeper.retune(piece)
-        try:
-            await self._stand()
-        except StoreError:
-            self.supervisor.start("standing", self._stand)  # as soon as the store can
+        await self._patiently("standing", self._stand)
 
     async def _stand(self) -> None:
         if self.keeper.ledger.terms.standing:
             await self.keeper.open(Draft.stand)
+
+    async def _patiently(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what opens grants; if the store cannot commit it, as soon as it can."""
+        try:
+            await work()
+        except StoreError:
+            self.supervisor.start(name, work)
 
     async def _catch_up(self) -> None:
         """Answer 'cannot tell' until every source has read what was waiting, but not for longer than `PATIENCE`."""

@@ -150,6 +150,24 @@ async def test_while_the_store_cannot_commit_nothing_opens_and_the_position_stan
     assert not allowed(keeper, OFFICE), "the operator was told that it did not open"
 
 
+async def test_what_did_not_open_is_not_said_to_be_closed(
+    keeper: Keeper, store: Any, login: Any, batch: Any, disk_full: StoreError
+) -> None:
+    await keeper.take("log", batch(login(OFFICE, "bob")))
+    store.broken = disk_full
+    with pytest.raises(StoreError):
+        await keeper.open(lambda draft: draft.allow(HOME, "ann"))
+    assert revoke(keeper, HOME) == []
+    with pytest.raises(StoreError):
+        await keeper.take("log", batch(login(), login(OFFICE, "bob"), position=b"2"))
+    assert revoke(keeper, HOME) == []
+    assert said(revoke(keeper, None)) == ["closed bob wiped"]
+    store.broken = None
+    await keeper.durable()
+    assert said(store.rows.history) == ["opened bob", "closed bob wiped"]
+    assert store.rows.grants == {}
+
+
 async def test_while_the_store_cannot_commit_expiry_and_revoking_go_on_and_are_committed_first_afterwards(
     keeper: Keeper, store: Any, login: Any, batch: Any, clock: Any, published: Any, disk_full: StoreError
 ) -> None:

@@ -307,7 +307,7 @@ def said(changes: Iterable[Change]) -> list[str]:
 
 
 class Flight:
-    """One draft that opens: filled, handed to the store, and perhaps accepted."""
+    """One draft that opens: filled, handed to the store, and perhaps accepted, or given up."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -333,6 +333,11 @@ class Flight:
         """The store has said yes."""
         self.desk.touched = self.desk.ledger.accept(self.draft)
         return said(self.draft.changes)
+
+    def fail(self) -> None:
+        """The store has said no."""
+        self.submit()
+        self.desk.ledger.give_up(self.draft)
 
 
 def in_step(desk: Desk) -> bool:

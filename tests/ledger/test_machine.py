@@ -232,12 +232,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.submitted, self.fails = True, fails
 
     @precondition(lambda self: self.submitted)
-    @rule()
-    def answer(self) -> None:
+    @rule(given_up=st.booleans())
+    def answer(self, given_up: bool) -> None:
         """The store has written it, or has not."""
         assert self.future is not None
         assert self.draft is not None
         if self.fails:
+            if given_up:
+                self.desk.ledger.give_up(self.draft)
             self.owed = self.future.crowds
         else:
             self.desk.ledger.accept(self.draft)

@@ -237,6 +237,29 @@ def test_cleanup_without_a_daemon_removes_what_is_not_live_and_adds_nothing(
     assert len(command(offline, "list", "--json").rows) == 2
 
 
+def test_without_a_daemon_too_what_the_config_no_longer_says_always_stands_is_closed(
+    offline: Poprelay, command: Command, place: Path
+) -> None:
+    settings = SETTINGS.format(place=place, relay="")
+    (place / "mail.log").touch()
+    offline.configure(f'{settings}\n[[standing]]\naddress = "9.9.9.9"\nuser = "printer"\n')
+    offline.start()
+    offline.settled()
+    assert held(place) == {"9.9.9.9"}
+    assert offline.stop() == 0
+    assert command(offline, "explain", "9.9.9.9").exit == 0
+    offline.configure(settings)
+    assert command(offline, "list", "--json").rows == []
+    assert "standing" not in command(offline, "explain", "9.9.9.9").out
+    (place / "relay.txt").unlink()
+    assert command(offline, "allow", "8.8.4.4").exit == 0
+    assert held(place) == {"8.8.4.4"}
+    assert command(offline, "cleanup").exit == 0
+    assert held(place) == {"8.8.4.4"}
+    closed = [row for row in command(offline, "history", "--json").rows if row["change"] == "closed"]
+    assert [(row["address"], row["basis"], row["reason"]) for row in closed] == [("9.9.9.9", "standing", "config")]
+
+
 def test_cleanup_makes_the_maps_that_an_mta_waits_for(offline: Poprelay, command: Command, place: Path) -> None:
     assert command(offline, "cleanup").exit == 0
     assert held(place) == set()

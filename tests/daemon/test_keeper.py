@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from ledger.desk import PERIOD
+from ledger.desk import PERIOD, said
 from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
 from poprelay.errors import StoreDamaged, StoreError
+from poprelay.ledger.draft import Draft
 from poprelay.model import (
     Absent,
     Address,
@@ -104,6 +107,32 @@ async def test_what_is_closed_leaves_find_and_map_before_it_is_committed(
     assert ANN not in store.rows.grants
 
 
+async def test_what_the_config_no_longer_says_always_stands_is_closed_though_the_store_cannot_commit(
+    keeper: Keeper, store: Any, published: Any, disk_full: StoreError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "durable", partial(keeper.durable, 0.01))
+    terms = keeper.ledger.terms
+    keeper.ledger.replace(replace(terms, standing={(HOME, "printer"): "", (OFFICE, "alarm"): ""}), keeper.ledger.rules)
+    await keeper.retune()
+    await keeper.open(Draft.stand)
+    assert await keeper.published()
+    assert published.held == {HOME, OFFICE}
+    told: list[Change] = []
+    keeper.listeners.add(told.append)
+    store.broken = disk_full
+    keeper.ledger.replace(replace(terms, standing={(OFFICE, "alarm"): ""}), keeper.ledger.rules)
+    await keeper.retune()
+    assert not allowed(keeper)
+    assert await keeper.published()
+    assert published.held == {OFFICE}
+    assert said(told) == ["closed printer config"]
+    store.broken = None
+    monkeypatch.undo()
+    assert await keeper.durable()
+    assert [grant.user for grant in store.rows.grants.values()] == ["alarm"]
+    assert said(store.rows.history) == ["opened printer", "opened alarm", "closed printer config"]
+
+
 async def test_while_the_store_cannot_commit_nothing_opens_and_the_position_stands(
     keeper: Keeper, store: Any, login: Any, batch: Any, disk_full: StoreError
 ) -> None:
@@ -119,6 +148,24 @@ async def test_while_the_store_cannot_commit_nothing_opens_and_the_position_stan
     await keeper.take("log", batch(login()))
     assert allowed(keeper)
     assert not allowed(keeper, OFFICE), "the operator was told that it did not open"
+
+
+async def test_what_did_not_open_is_not_said_to_be_closed(
+    keeper: Keeper, store: Any, login: Any, batch: Any, disk_full: StoreError
+) -> None:
+    await keeper.take("log", batch(login(OFFICE, "bob")))
+    store.broken = disk_full
+    with pytest.raises(StoreError):
+        await keeper.open(lambda draft: draft.allow(HOME, "ann"))
+    assert revoke(keeper, HOME) == []
+    with pytest.raises(StoreError):
+        await keeper.take("log", batch(login(), login(OFFICE, "bob"), position=b"2"))
+    assert revoke(keeper, HOME) == []
+    assert said(revoke(keeper, None)) == ["closed bob wiped"]
+    store.broken = None
+    await keeper.durable()
+    assert said(store.rows.history) == ["opened bob", "closed bob wiped"]
+    assert store.rows.grants == {}
 
 
 async def test_while_the_store_cannot_commit_expiry_and_revoking_go_on_and_are_committed_first_afterwards(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from daemon.conftest import MemoryMap
 from poprelay.daemon import publisher as module
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
@@ -319,3 +320,77 @@ async def test_what_keeps_us_from_looking_at_a_map_is_told_until_it_is_mended(
     mended.append(1)
     await publisher.look()
     assert publisher.trouble == ""
+
+
+class DerivedMap(MemoryMap):
+    """Made anew by a command, before which `before_made` is called."""
+
+    def __init__(self, *held: str) -> None:
+        super().__init__(*held)
+        self.made = 0
+        self.before_made: Callable[[], None] = lambda: None
+
+    def make_anew(self) -> None:
+        self.before_made()
+        self.made += 1
+
+
+async def test_what_could_not_be_made_anew_is_made_anew_by_the_next_run(keeper: Keeper) -> None:
+    target = DerivedMap("1.1.1.1")
+
+    def missing() -> None:
+        raise MapError("memory: no such file")
+
+    target.before_made = missing
+    publisher = Publisher(target, keeper.ledger, keeper.clock.now)
+    publisher.make_anew()
+    for _ in range(2):
+        with pytest.raises(MapError, match="no such file"):
+            await asyncio.wait_for(publisher.run(lambda: pytest.fail("all is not well")), 5)
+        assert not publisher.in_step
+    assert target.held == set(), "what must go has gone all the same"
+    target.before_made = lambda: None
+    running = asyncio.create_task(publisher.run(lambda: None))
+    await asyncio.wait_for(publisher.settled(), 5)
+    assert target.made == 1
+    running.cancel()
+    await asyncio.wait([running])
+    await publisher.close()
+
+
+async def test_who_asks_while_the_map_is_made_anew_gets_it_made_once_more(keep: Keep, eventually: Any) -> None:
+    target = DerivedMap()
+    publisher = await keep(target)
+    loop = asyncio.get_running_loop()
+
+    def meanwhile() -> None:
+        if not target.made:
+            asyncio.run_coroutine_threadsafe(_ask(publisher), loop).result(5)
+
+    target.before_made = meanwhile
+    publisher.make_anew()
+    await asyncio.wait_for(publisher.settled(), 5)
+    assert target.made == 2
+
+
+async def test_it_is_not_in_step_while_it_has_yet_to_be_made_anew(keeper: Keeper) -> None:
+    target = DerivedMap()
+    publisher = Publisher(target, keeper.ledger, keeper.clock.now)
+    loop = asyncio.get_running_loop()
+    made: list[int] = []
+
+    def first() -> None:
+        if not target.asked:
+            asyncio.run_coroutine_threadsafe(_ask(publisher), loop).result(5)
+
+    target.before_change = first
+    running = asyncio.create_task(publisher.run(lambda: made.append(target.made)))
+    await asyncio.wait_for(publisher.settled(), 5)
+    assert made == [1], "it was said to be well only then"
+    running.cancel()
+    await asyncio.wait([running])
+    await publisher.close()
+
+
+async def _ask(publisher: Publisher) -> None:
+    publisher.make_anew()

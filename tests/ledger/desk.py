@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
+from typing import Any
+
+from msgspec.structs import replace
 
 from poprelay.ledger.ahead import Early
 from poprelay.ledger.draft import Draft
@@ -95,7 +98,7 @@ class Desk:
     """One ledger, one clock, one store. Without other rules, every global address is good."""
 
     def __init__(
-        self, rules: Rules = EVERYTHING_GLOBAL, terms: Terms | None = None, *, period: float = PERIOD, **limits: int
+        self, rules: Rules = EVERYTHING_GLOBAL, terms: Terms | None = None, *, period: float = PERIOD, **limits: Any
     ) -> None:
         self.now: Instant = START
         self.rows = Rows()
@@ -172,7 +175,10 @@ class Desk:
         return self.do(lambda draft: draft.allow(address, user, span=span, by="root", reason="why", force=force))
 
     def stand(self, *wanted: tuple[Address, str, str]) -> list[Change]:
-        return self.do(lambda draft: draft.stand(wanted))
+        """As after a reload with these (address, user, reason) in the config."""
+        standing = {(self.ledger.key(address), user): reason for address, user, reason in wanted}
+        terms = replace(self.ledger.terms, standing=standing)
+        return [*self.reload(terms=terms), *self.do(Draft.stand)]
 
     def expire(self) -> list[Change]:
         return self.do(lambda draft: draft.expire())
@@ -302,7 +308,7 @@ def said(changes: Iterable[Change]) -> list[str]:
 
 
 class Flight:
-    """One draft that opens: filled, handed to the store, and perhaps accepted."""
+    """One draft that opens: filled, handed to the store, and perhaps accepted, or given up."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -328,6 +334,11 @@ class Flight:
         """The store has said yes."""
         self.desk.touched = self.desk.ledger.accept(self.draft)
         return said(self.draft.changes)
+
+    def fail(self) -> None:
+        """The store has said no."""
+        self.submit()
+        self.desk.ledger.give_up(self.draft)
 
 
 def in_step(desk: Desk) -> bool:

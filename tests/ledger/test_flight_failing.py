@@ -112,7 +112,7 @@ def test_a_reload_in_a_draft_that_opens_takes_away_at_once_and_is_owed_if_it_fai
     desk.ledger.replace(Terms(period=10 * MINUTE), Rules(RuleTerms(deny_users=frozenset({"bob"}))))
 
     def order(draft: Draft) -> None:
-        draft.stand([])
+        draft.stand()
         draft.allow(OFFICE, "carl")
         draft.rejudge({HOME, OFFICE})
         draft.revoke(desk.revocation(user="eve", deny=HOUR))
@@ -151,3 +151,43 @@ def test_what_a_session_no_longer_holds_goes_at_once_though_a_renewal_of_it_was_
     desk.expire()
     assert HOME in desk.touched
     assert (len(desk.ledger), desk.ledger.next_end()) == (0, None)
+
+
+def test_what_a_failed_draft_had_renewed_expires_as_if_it_had_not(desk: Desk) -> None:
+    desk.login()
+    desk.now += 20 * MINUTE
+    Flight(desk).fill(login(at=desk.now)).fail()
+    desk.now += 10 * MINUTE
+    assert said(desk.expire()) == ["closed ann expired"]
+    assert in_step(desk)
+
+
+def test_what_a_failed_draft_had_renewed_and_shortened_is_written_shorter(desk: Desk) -> None:
+    desk.login()
+    desk.now += MINUTE
+    Flight(desk).fill(login(at=desk.now)).fail()
+    desk.reload(terms=Terms(period=10 * MINUTE))
+    assert desk.ends() == 9 * MINUTE
+    assert in_step(desk)
+
+
+def test_what_a_failed_draft_had_closed_is_owed_also_if_the_next_one_fails() -> None:
+    desk = Desk(max_users_per_address=1)
+    desk.login("ann", session="s")
+    for _ in range(3):
+        Flight(desk).fill(login("bob", at=START)).fail()
+    assert desk.revoke(HOME) == []
+    assert said(desk.login("carl", OFFICE)) == ["closed ann gateway", "opened carl"]
+    assert (set(desk.users()), in_step(desk)) == (set(), True)
+
+
+def test_what_expired_before_its_renewal_failed_is_closed_by_an_order_too(desk: Desk) -> None:
+    desk.login(session="s")
+    flight = Flight(desk).fill(login(at=START), login("bob", at=START))
+    flight.submit()
+    desk.now += PERIOD
+    desk.expire()
+    desk.ledger.give_up(flight.draft)
+    assert said(desk.revoke(HOME)) == ["closed ann expired"]
+    assert desk.rows.cells == {}
+    assert said(desk.login("carl", OFFICE)) == ["opened carl"]

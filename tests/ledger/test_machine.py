@@ -6,6 +6,7 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from poprelay.model import Address, Allowed, Event, Grant, Login, Revocation
 
 ADDRESSES = (Address("9.9.9.9"), Address("8.8.4.4"))
 MAX_SESSION = 4000
-LIMITS = {"max_addresses_per_user": 1, "max_users_per_address": 2, "max_grants": 4}
+LIMITS: dict[str, Any] = {"max_addresses_per_user": 1, "max_users_per_address": 2, "max_grants": 4}
 
 
 @dataclass
@@ -233,12 +234,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.submitted, self.fails = True, fails
 
     @precondition(lambda self: self.submitted)
-    @rule()
-    def answer(self) -> None:
+    @rule(given_up=st.booleans())
+    def answer(self, given_up: bool) -> None:
         """The store has written it, or has not."""
         assert self.future is not None
         assert self.draft is not None
         if self.fails:
+            if given_up:
+                self.desk.ledger.give_up(self.draft)
             self.owed = self.future.crowds
         else:
             self.desk.ledger.accept(self.draft)

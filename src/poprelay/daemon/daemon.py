@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ from poprelay.daemon import systemd
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.formermaps import left_over
-from poprelay.daemon.heritage.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
 from poprelay.daemon.keeper import LARGE_PIECE, PIECE, Keeper
 from poprelay.daemon.logs.complaints import Complaints
 from poprelay.daemon.logs.logging import set_up_logging
@@ -41,6 +41,7 @@ from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
 from poprelay.daemon.trust import Trust
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
+from poprelay.ledger.draft import Draft
 from poprelay.model import Address, Instant
 from poprelay.services import room
 from poprelay.services.listener import bind
@@ -166,7 +167,7 @@ class Daemon:
         self.lookout.ask_mta = new.relay.exclude_mta
         surroundings = await self.lookout.look()
         self.keeper.ledger.replace(terms_of(new), rules_of(new, surroundings))
-        await self._judge(config, PIECE)
+        await self._judge(PIECE)
         await self.parts.publish(config)
         self.parts.make_anew()
         await self.parts.follow(config)
@@ -179,8 +180,9 @@ class Daemon:
         self._trust = Trust(self._source_names(), self.clock, self.storage.last_beat)
         keeper.trust(self._trust.trusted())
         keeper.ledger.rules.surroundings = await self.lookout.look()
-        await self._judge(config, LARGE_PIECE)
-        await adopt(config, keeper, self.storage)
+        if found := inheritance(config, self.storage, keeper.clock.now()):
+            await self._patiently("adoption", lambda: adopt(keeper, found))
+        await self._judge(LARGE_PIECE)
         control = ControlServer(self, config.settings.control.writers)
         await control.start(self._control_socket())
         clockwork = Ticker(keeper, self.lookout, self.storage.prune, self._beat)
@@ -202,7 +204,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             catching_up.cancel()
-            for name in ("reload", "standing", "check of the ledger", "metrics"):
+            for name in ("reload", "adoption", "standing", "check of the ledger", "metrics"):
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await control.stop()
@@ -250,20 +252,22 @@ class Daemon:
         finally:
             await metering.stop()
 
-    async def _judge(self, config: Config, piece: int) -> None:
+    async def _judge(self, piece: int) -> None:
         """Close what the config no longer lets stand, and open what it says always stands."""
         await self.supervisor.stop("standing")
-        try:
-            await self._stand(config)
-        except StoreError:
-            self.supervisor.start("standing", lambda: self._stand(config))  # as soon as the store can
         await self.keeper.retune(piece)
+        await self._patiently("standing", self._stand)
 
-    async def _stand(self, config: Config) -> None:
-        standing = [(one.address, one.user, one.reason) for one in config.settings.standing]
-        if not standing and not self.keeper.ledger.has_standing:
-            return
-        await self.keeper.open(lambda draft: draft.stand(standing))
+    async def _stand(self) -> None:
+        if self.keeper.ledger.terms.standing:
+            await self.keeper.open(Draft.stand)
+
+    async def _patiently(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what opens grants; if the store cannot commit it, as soon as it can."""
+        try:
+            await work()
+        except StoreError:
+            self.supervisor.start(name, work)
 
     async def _catch_up(self) -> None:
         """Answer 'cannot tell' until every source has read what was waiting, but not for longer than `PATIENCE`."""

@@ -136,7 +136,7 @@ class Keeper:
                 resting.update(self._resting)
                 return draft.record({**resting, source: batch.position})
 
-            await self._commit(record)
+            await self._commit_opening(draft, record)
             self.positions[source] = batch.position
             self._resting.pop(source, None)
             self._carried(resting)
@@ -171,7 +171,7 @@ class Keeper:
             draft = self.ledger.draft(self.clock.now())
             order(draft)
             self._publish(self.ledger.close(draft))
-            await self._commit(lambda: draft.record({}))
+            await self._commit_opening(draft, lambda: draft.record({}))
             self._accept(draft)
             self._tell()
             return list(draft.changes)
@@ -361,6 +361,14 @@ class Keeper:
             await self.durable(RETRY)
         if not await self._write(record()):
             raise self._unwritten()
+
+    async def _commit_opening(self, draft: Draft, record: Callable[[], Record]) -> None:
+        """The same for a draft that opens; if that fails, nobody is told of what did not open as if it had."""
+        try:
+            await self._commit(record)
+        except StoreError:
+            self.ledger.give_up(draft)
+            raise
 
     async def _settle(self) -> None:
         while self._owed:

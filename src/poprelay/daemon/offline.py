@@ -11,7 +11,7 @@ from pathlib import Path
 from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.configure import Config, read_config
-from poprelay.daemon.heritage.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
 from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import OPERATIONS
@@ -76,8 +76,9 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         if adds:
             around, _ = look_around(ask_mta=config.settings.relay.exclude_mta)
             storage.ledger.rules.surroundings = around
+        if found := inheritance(config, storage, clock.now()):
+            await adopt(keeper, found)
         await keeper.retune(LARGE_PIECE)
-        await adopt(config, keeper, storage)
         await parts.publish_maps(config)
         yield Offline(config, keeper)
     finally:

@@ -82,10 +82,10 @@ class Publisher:
         self._idle.clear()
         await self._compare()
         while True:
-            if not self._dirty:
+            if not (self._dirty or self._anew or self._touched):
                 well()
                 self._idle.set()
-            await self._wake.wait()
+                await self._wake.wait()
             self._wake.clear()
             if self._anew:
                 await self._again()
@@ -146,10 +146,14 @@ class Publisher:
             self.is_resting = False
 
     async def _again(self) -> None:
-        self._anew, self._owes = False, True
+        self._anew, self._owes = False, True  # before, so that what is asked for meanwhile is not lost
         target = self.map
-        if isinstance(target, Derived):
-            await self._call(target.make_anew)
+        try:
+            if isinstance(target, Derived):
+                await self._call(target.make_anew)
+        except BaseException:
+            self._anew = True
+            raise
         await self._compare()
 
     async def _compare(self) -> None:

@@ -84,7 +84,6 @@ class Book:
         self.places: Sharded[Address, Cell | dict[Key, Cell]] = Sharded()
         self.users: Sharded[str, Address | set[Address]] = Sharded()
         self.sessions: Sharded[SessionKey, OpenSession] = Sharded()
-        self.standing: set[Key] = set()
         self.holding = Holding(max_session, set())
         self.size = 0
         self.schedule = Schedule(self._end)
@@ -174,7 +173,6 @@ class Book:
                 places[key[0]] = next(iter(place.values()))
         self._replace_sessions(cell.sessions, ())
         self.size -= 1
-        self.standing.discard(key)
         if not any(other.grant.user == key[1] for other in self.at(key[0])):
             users = self.users.shard(key[1])
             have = users[key[1]]
@@ -211,7 +209,7 @@ class Book:
         return None if cell is None else self.holding.ends(cell)
 
     def _add(self, key: Key) -> None:
-        address, user, basis = key
+        address, user, _ = key
         self.size += 1
         users = self.users.shard(user)
         have = users.get(user)
@@ -221,8 +219,6 @@ class Book:
             have.add(address)
         elif have != address:
             users[user] = {have, address}
-        if basis == "standing":
-            self.standing.add(key)
 
     def _replace_sessions(self, before: tuple[OpenSession, ...], after: tuple[OpenSession, ...]) -> None:
         more = len(before) + 1 - len(after)

@@ -138,19 +138,13 @@ class Draft:
         lasting = self._state.terms.period if span is None else span
         self._grant(address, user, "allow", span=lasting, agent=by, reason=reason)
 
-    def stand(self, wanted: Iterable[tuple[Address, str, str]]) -> None:
-        """Make the standing grants be just these (address, user, reason): open what is missing, close what is not.
+    def stand(self) -> None:
+        """Open what the config says always stands and is missing. What it no longer says, `rejudge` closes.
 
         They last for ever and pass as `allow --force` does: the config is the operator's word. One that was revoked
         comes back here, that is at the next start or reload.
         """
-        state = self._state
-        reasons = {(state.key(address), user): reason for address, user, reason in wanted}
-        for key in list(state.book.standing):
-            cell = self.overlay.present(key)
-            if cell is not None and key[:2] not in reasons:
-                self.overlay.close_grant(cell, "config", self.overlay.now)
-        for (address, user), reason in reasons.items():
+        for (address, user), reason in self._state.terms.standing.items():
             cell = self.overlay.present((address, user, "standing"))
             if cell is None or cell.grant.reason != reason:
                 self._grant(address, user, "standing", span=ALWAYS, agent="", reason=reason)
@@ -179,10 +173,11 @@ class Draft:
     def rejudge(self, addresses: Set[Address]) -> None:
         """At start and reload, after `expire` and `clamp_rest`: judge the login grants at these addresses by the rules
         that need only address and user, and cut them to one (new) period past their last sign of life. What the config
-        allows no more is closed, with reason `config`; what was wiped, with reason `wiped`.
+        allows no more is closed, with reason `config`, and so is what it said always stands and does not say any more;
+        what was wiped, with reason `wiped`.
 
-        After a restart with the clock set back this also clamps. Caps are not applied again; grants on other bases
-        stay, but for those whose key has no longer the width that `ipv6_prefix` says.
+        After a restart with the clock set back this also clamps. Caps are not applied again; what was allowed by hand
+        stays, but for what has no longer the width that `ipv6_prefix` says.
         """
         closing.rejudge(self.overlay, addresses)
 

@@ -2,8 +2,8 @@
 
 Life of a draft: it is filled; `close` takes from sight what it ends or shortens; `record` says what must be committed;
 `accept` shows what it opens. One that opens is *flying* from its first event until it is accepted. There is at most
-one: when the next begins, the former is taken as given up (its commit failed), and what it had closed is owed by the
-new one. Others, which only close, run to their end at any moment between; they reach into the flying one too. So:
+one: when the next begins, the former was given up (its commit failed), and what it had closed is owed by the new one.
+Others, which only close, run to their end at any moment between; they reach into the flying one too. So:
 
 - what is revoked while its opening is being committed never becomes visible, and its row is deleted after it was put;
 - what expires while its renewal is being committed goes out of sight, and comes back when that is accepted.
@@ -107,6 +107,12 @@ def accept(overlay: Overlay) -> set[Address]:
             change for number, change in enumerate(overlay.changes) if not _undone(overlay, number, change)
         ]
     return touched
+
+
+def give_up(overlay: Overlay) -> None:
+    """Its commit failed: what it opens and renews is not to come. What it closed is still its own, until the next one
+    begins, and so is what ended meanwhile, out of sight for its sake: that may yet be revoked."""
+    overlay.cells = {key: cell for key, cell in overlay.cells.items() if key in overlay.suspended}
 
 
 def record(overlay: Overlay, positions: dict[str, bytes]) -> Record:

@@ -9,15 +9,17 @@ from poprelay.ledger.state import State
 
 
 class Judgement:
-    """By the rules that need only address and user, and by the period. Grants on another basis than a login stand, but
-    for those whose key has no longer the width that `ipv6_prefix` says. What was wiped does not stand."""
+    """A login's grant by the rules that need only address and user, and by the period; a standing one by whether the
+    config still says it. One by hand stands. None does whose key has no longer the width that `ipv6_prefix` says, nor
+    what was wiped."""
 
-    __slots__ = ("_judge", "_period", "_state", "_width")
+    __slots__ = ("_judge", "_period", "_standing", "_state", "_width")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._judge = state.rules.judge
         self._period = state.terms.period
+        self._standing = state.terms.standing
         self._width = str(state.terms.ipv6_prefix) if state.terms.ipv6_prefix != 128 else ""
 
     def of(self, cell: Cell) -> Cell | None:
@@ -29,7 +31,9 @@ class Judgement:
         grant = cell.grant
         if ":" in grant.address and grant.address.partition("/")[2] != self._width:
             return True
-        return grant.basis == "login" and self._judge(grant.address, grant.user) is not None
+        if grant.basis == "login":
+            return self._judge(grant.address, grant.user) is not None
+        return grant.basis == "standing" and (grant.address, grant.user) not in self._standing
 
     def cut(self, cell: Cell) -> Cell:
         """With at most one period from its last sign of life."""

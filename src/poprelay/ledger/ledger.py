@@ -4,7 +4,7 @@
     draft.login(event, read_at)           what happened: any number of events and orders
     ledger.close(draft)                   takes from sight, at once, what the draft closes
     store.commit(draft.record(positions)) all or nothing
-    ledger.accept(draft)                  shows what the draft opens
+    ledger.accept(draft)                  shows what the draft opens; if the commit failed, ledger.give_up(draft)
 
 Opening: commit, then publish. Closing: take away, then commit. So a draft that only closes (expire, revoke, rejudge,
 clamp) is closed and accepted in one go, at any moment, and its record committed afterwards. Drafts that open (login,
@@ -175,11 +175,6 @@ class Ledger:
         as through `addresses`."""
         return self._book.with_sessions(sources)
 
-    @property
-    def has_standing(self) -> bool:
-        """Whether there is any grant that the config says always stands."""
-        return bool(self._book.standing)
-
     def __len__(self) -> int:
         """How many grants there are, those included that have ended but were not yet expired."""
         return self._book.size
@@ -234,6 +229,10 @@ class Ledger:
     def accept(self, draft: Draft) -> set[Address]:
         """Show what the draft opens; what was revoked in the meantime stays away, and leaves its `changes`."""
         return flight.accept(draft.overlay)
+
+    def give_up(self, draft: Draft) -> None:
+        """The commit failed: what the draft opens is not to come. What it closed is owed by the next that opens."""
+        flight.give_up(draft.overlay)
 
     def _judge(self, *, unjudged: bool) -> None:
         self._unjudged = unjudged

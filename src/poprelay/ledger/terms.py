@@ -1,8 +1,12 @@
-"""The numbers that bound every grant."""
+"""What bounds every grant, and which of them always stand."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from poprelay.model import Address
 
 SLACK = 2.0
 """Seconds that the wall clock may fall back without being called a step: as much more time than its span a grant may
@@ -16,7 +20,7 @@ UNPROVEN_SESSIONS = 4
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What the config's `[relay]` says about how long and how many; spans in seconds."""
+    """What the config says about how long and how many (spans in seconds), and who may always relay."""
 
     period: float
     max_session: float = 86_400.0
@@ -24,3 +28,5 @@ class Terms(msgspec.Struct, frozen=True):
     max_addresses_per_user: int = 20
     max_users_per_address: int = 200
     max_grants: int = 1_000_000
+    standing: Mapping[tuple[Address, str], str] = {}
+    """Of each grant that always stands, address (or IPv6 network) and user, and the reason."""

@@ -24,7 +24,7 @@ from poprelay.config.legacycommand import read_command
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config
-from poprelay.daemon.heritage.heritage import adopt, make_room
+from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
 from poprelay.daemon.heritage.legacy import LegacyDocument, logging_to, old_config, read_old
 from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
@@ -204,8 +204,9 @@ class POPRelay:
         keeper = Keeper(storage.ledger, storage.writer, clock)
         try:
             keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)
+            if found := inheritance(self._config, storage, clock.now()):
+                await adopt(keeper, found)
             await keeper.retune(LARGE_PIECE)
-            await adopt(self._config, keeper, storage)
             return await work(keeper)
         finally:
             await keeper.close()

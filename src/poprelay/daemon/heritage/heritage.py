@@ -19,11 +19,14 @@ from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.storage import Storage
 from poprelay.errors import MapError, StoreError
 from poprelay.maps import Inheriting
+from poprelay.model import Instant, Login
 from poprelay.sources import Batch
 
 log = structlog.get_logger()
 
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_ADOPTION: Final = "\0adoption"
+"""Under which name its position is kept; no source is called so."""
 
 
 def make_room(config: Config) -> None:
@@ -59,19 +62,25 @@ def _require_ours(ledger: Path) -> None:
             )
 
 
-async def adopt(config: Config, keeper: Keeper, storage: Storage) -> None:
-    """Open grants for what maps inherit, if the ledger is new; a position in the same commit says that it was done."""
+def inheritance(config: Config, storage: Storage, now: Instant) -> Batch | None:
+    """What maps inherit, as logins read now; None if the ledger is not new. Ask before anything is committed."""
     if not storage.is_new:
-        return
-    now = keeper.clock.now()
+        return None
+    found: list[Login] = []
     for part in config.maps:
-        if not isinstance(part.object, Inheriting):
-            continue
-        try:
-            found = tuple(part.object.inherited(now))
-        except MapError as error:
-            log.error("nothing is taken over", map=part.name, error=str(error))
-            continue
-        if found:
-            await keeper.take(part.name, Batch(events=found, position=b"adopted", read_at=now, caught_up=True))
-            log.info("taken over", map=part.name, logins=len(found))
+        if isinstance(part.object, Inheriting):
+            try:
+                found += part.object.inherited(now)
+            except MapError as error:
+                log.error("nothing is taken over", map=part.name, error=str(error))
+    return Batch(events=tuple(found), position=b"adopted", read_at=now, caught_up=True) if found else None
+
+
+async def adopt(keeper: Keeper, found: Batch) -> None:
+    """Open grants for what was inherited, all in one commit: after it the ledger is not new, before it nothing is done.
+
+    Raises StoreError; then the same must be handed in again. Until then the maps lose it, as nothing opens that is not
+    durable.
+    """
+    await keeper.take(_ADOPTION, found)
+    log.info("taken over", logins=len(found.events))

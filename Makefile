@@ -9,7 +9,7 @@ export UV_LINK_MODE := copy
 .PHONY: help setup run test soak fuzz check bench format clean live-packages docs
 
 help:
-	@echo "make run     the main job, live, on a log that is being written; nothing to install"
+	@echo "make run     the main job, live, on a log that is being written; needs the network the first time"
 	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
 	@echo "make soak    faults by chance for an hour (SOAK=3600), and a report; root, gcc"
 	@echo "make fuzz    what hypothesis tests, on far more examples for ten minutes (FUZZ=600, TESTS=tests/wire)"

@@ -2,7 +2,7 @@
 
     .venv/bin/python packaging/samples.py
 
-A test holds them equal to what `poprelay import` makes, so that they cannot drift.
+A test holds them equal to what `poprelay import` makes, below a first line of their own, so that they cannot drift.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from pathlib import Path
 
 from poprelay.daemon.heritage.legacy import read_old
 
+HEAD = """\
+# What `poprelay import` makes of {old}: no start for a new installation, that is packaging/poprelay.toml
+"""
 SAMPLES = Path(__file__).resolve().parent / "samples"
 
 
 def samples() -> dict[str, str]:
     """Every sample in our own form: file name and text."""
-    return {f"{old.stem}.toml": read_old(old).text for old in sorted(SAMPLES.glob("*.conf"))}
+    return {
+        f"{old.stem}.toml": HEAD.format(old=old.name) + read_old(old).text for old in sorted(SAMPLES.glob("*.conf"))
+    }
 
 
 def main() -> None:

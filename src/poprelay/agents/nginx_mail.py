@@ -4,10 +4,10 @@
     login: "ann", upstream: 198.51.100.1:143
 
 The line is the same for POP3, IMAP and SMTP: only the port of `server:` tells them apart. Ports that end in 110, 995,
-143 and 993 (also 3110 and the like) are taken for what they look like; an agent with a `service` table of its own names
-others. Any other port grants nothing. The address stands before the name, which is raw: with a syslog daemon that
-writes control characters as they are, or in nginx' own file, a client can begin a line of its own. TLS from the first
-byte is not logged.
+143 and 993 (also 3110 and the like) are taken for what they look like; `[[agents]]` with `like = "nginx-mail"` and
+`services = { "2110" = "pop3" }` names others. Any other port grants nothing. The address stands before the name, which
+is raw: with a syslog daemon that writes control characters as they are, or in nginx' own file, a client can begin a
+line of its own. TLS from the first byte is not logged.
 """
 
 from __future__ import annotations

@@ -27,7 +27,10 @@ from poprelay.cli.output import cell, print_json
 def command(
     address: str, user: str, span: str | None, reason: str, force: bool, config_path: Path, as_json: bool
 ) -> None:
-    """Let ADDRESS relay for a while. Passes deny rules and caps; exit code 1 if it is refused."""
+    """Let ADDRESS relay for a while. Deny rules and caps do not apply to it.
+
+    Exit code 1 if it is refused: a special address without --force.
+    """
     arguments = {"address": address, "user": user, "span": span, "reason": reason, "force": force}
     for row in Call(config_path, "allow", arguments, writes=True):
         if as_json:

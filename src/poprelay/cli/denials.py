@@ -24,8 +24,8 @@ COLUMNS = ("address", "user", "at", "until", "by", "reason")
 def command(user: str | None, address: str | None, lift: bool, config_path: Path, as_json: bool) -> None:
     """Show what `poprelay revoke --deny` refuses, until when, by whom and why; with --lift, end it.
 
-    An order that names no address, or no user, is about any. After --lift the next login opens the relay again; exit
-    code 1 if there was nothing to lift.
+    A denial without an address holds for every address; one without a user, for every user. After --lift the next
+    login opens the relay again; exit code 1 if there was nothing to lift.
     """
     if lift and user is None and address is None:
         raise click.UsageError("say whose: --address, --user, or both")

@@ -26,8 +26,8 @@ def command(mta: str, mta_config: Path | None, config_path: Path, as_json: bool)
 
     Without MTA, each that is installed is looked at. Each finding says what it is, why it matters, and the line that
     mends it; nothing is changed. Run it as root, so that it sees all. Exit code by the worst: 0 none, or notes (it
-    works, but may bite); 1 a fault: who may relay cannot, or mail waits; 4 a danger: somebody may relay who must not.
-    --json has level, about, what, why, mend.
+    works, but may bite); 1 a fault: somebody who may relay is refused, or mail waits; 4 a danger: somebody may relay
+    who must not. --json has level, about, what, why, mend.
     """
     from poprelay.daemon.doctor import examine
 

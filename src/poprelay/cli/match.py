@@ -32,7 +32,7 @@ _Counts: TypeAlias = Counter[tuple[str, type[Event]]]
 @click.option(
     "-c", "--config", "config_path", type=click.Path(path_type=Path), help="Take the [[agents]] of this config too."
 )
-@click.option("--summary", is_flag=True, help="Make every event, but print only how many there are for each agent.")
+@click.option("--summary", is_flag=True, help="Print no events, only how many each agent saw.")
 @click.option("--near-misses", is_flag=True, help="Show the lines that look like a login but match nothing, too.")
 @reading.year
 @reading.timezone

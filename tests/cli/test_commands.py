@@ -327,7 +327,9 @@ def test_with_no_daemon_it_is_said_that_no_service_answers(offline: Poprelay, co
 
 @pytest.mark.parametrize("name", ["status", "watch"])
 def test_what_needs_a_daemon_says_so_with_exit_3(offline: Poprelay, command: Command, name: str) -> None:
-    assert one_line(command(offline, name), 3).endswith("start it with: poprelay run")
+    assert one_line(command(offline, name), 3).endswith(
+        "start it: systemctl start poprelay (without systemd: poprelayd -c FILE.toml start)"
+    )
 
 
 def test_a_granted_network_can_be_named_as_the_list_shows_it(place: Path, command: Command) -> None:

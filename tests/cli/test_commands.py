@@ -209,6 +209,17 @@ def test_an_address_that_is_not_allowed_is_explained_by_the_rules(poprelay: Popr
     assert "loopback" in explained.out
 
 
+def test_what_refuses_logins_does_not_count_against_an_allow_and_explain_says_so(
+    offline: Poprelay, command: Command, place: Path
+) -> None:
+    offline.configure(SETTINGS.format(place=place, relay='deny_networks = ["9.9.9.0/24"]'))
+    assert command(offline, "allow", "9.9.9.9").exit == 0
+    explained = command(offline, "explain", "9.9.9.9")
+    assert explained.exit == 0
+    said = "a login would open nothing: deny_networks has 9.9.9.9; that does not count against an allow"
+    assert said in explained.out
+
+
 def test_wiping_closes_everything(poprelay: Poprelay, command: Command, place: Path) -> None:
     command(poprelay, "allow", "9.9.9.9")
     command(poprelay, "allow", "8.8.4.4")

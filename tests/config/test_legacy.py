@@ -32,6 +32,7 @@ def test_a_file_that_is_no_such_config_is_told_so_after_the_first_lines() -> Non
     told = refused('[relay]\nperiod = "30m"\n[[maps]]\nkind = "text"\npath = "/x"\n')
     assert len(told) == 4
     assert told[0] == "old.conf:1:1: is no option; write one on each line, as name = value"
+    assert told[1] == "old.conf:2:1: period: is not an option"
     assert told[-1].startswith("old.conf: it does not look like a Mail::POPRelay config")
     assert len(refused("a = 1\nb = 2\nc = 3\nd = 4\n" + LEAST)) == 4
 

@@ -135,7 +135,8 @@ class _Reading:
         return not self._given and len(self.problems) > _TOLD
 
     def first_problems(self) -> list[str]:
-        return [sentence for _, sentence in sorted(self.problems)[:_TOLD]]
+        """Those of the first lines, without the names of all options."""
+        return [sentence.partition("; known are ")[0] for _, sentence in sorted(self.problems)[:_TOLD]]
 
     def line(self, number: int, line: str) -> None:
         """Take one line of the file."""

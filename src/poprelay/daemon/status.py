@@ -112,7 +112,8 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
 
 def _told(name: str, error: str) -> str:
     """A part's error with its name before it, once: most begin with the path, and that is its name."""
-    return error if error.startswith((f"{name}: ", f"{name} ")) else f"{name}: {error}"
+    rest = error.removeprefix(name)
+    return f"{name}: {rest.removeprefix(':').lstrip() if rest[:1] in (':', ' ') else error}"
 
 
 def _health(health: Health | None, trouble: str = "") -> Row:

@@ -17,6 +17,7 @@ from poprelay.mta import KINDS, Finding, Mta, Part
 
 _ORDER: Final = ("danger", "fault", "note")
 
+_START: Final = START.removeprefix("start it: ")
 _WHY: Final = {"source": "no login is seen", "map": "the MTA is not told", "service": "the MTA is not answered"}
 """Why it matters that a part fails, by its role."""
 
@@ -110,7 +111,7 @@ def _grants(config_path: Path) -> list[Row]:
 
 def _daemon(status: Row | None) -> Iterator[Finding]:
     if status is None:
-        yield Finding("fault", "poprelay", "no daemon is running", "no login opens anything", START)
+        yield Finding("fault", "poprelay", "no daemon is running", "no login opens anything", _START)
         return
     if status["observe"]:
         why = "it sees and records, but tells no MTA"

@@ -149,7 +149,22 @@ def test_what_cannot_be_run_or_is_not_there_is_said(capsys: pytest.CaptureFixtur
     code, _, err = said(capsys, "lint", str(tmp_path / "none.py"))
     assert code == 78
     assert f"there is no file {tmp_path}/none.py" in err
-    assert said(capsys, "lint", "dovecto")[0] == 78
+    code, _, err = said(capsys, "lint", str(tmp_path / "none.toml"))
+    assert (code, f"there is no file {tmp_path}/none.toml: name an agent" in err) == (78, True)
+    code, _, err = said(capsys, "lint", "none.py")
+    assert (code, "there is no file none.py" in err) == (78, True)
+    code, _, err = said(capsys, "lint", "dovecto")
+    assert (code, "there is no file 'dovecto', and no agent of that name: did you mean" in err) == (78, True)
+
+
+def test_a_config_without_agents_of_its_own_is_no_input_for_lint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "poprelay.toml"
+    file.write_text('[relay]\nperiod = "30m"\n')
+    code, out, err = said(capsys, "lint", str(file))
+    assert (code, out) == (78, "")
+    assert f"{file} has no [[agents]]" in err
 
 
 def test_every_file_of_a_directory_is_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -209,6 +209,17 @@ def test_an_address_that_is_not_allowed_is_explained_by_the_rules(poprelay: Popr
     assert "loopback" in explained.out
 
 
+def test_what_refuses_logins_does_not_count_against_an_allow_and_explain_says_so(
+    offline: Poprelay, command: Command, place: Path
+) -> None:
+    offline.configure(SETTINGS.format(place=place, relay='deny_networks = ["9.9.9.0/24"]'))
+    assert command(offline, "allow", "9.9.9.9").exit == 0
+    explained = command(offline, "explain", "9.9.9.9")
+    assert explained.exit == 0
+    said = "a login would open nothing: deny_networks has 9.9.9.9; that does not count against an allow"
+    assert said in explained.out
+
+
 def test_wiping_closes_everything(poprelay: Poprelay, command: Command, place: Path) -> None:
     command(poprelay, "allow", "9.9.9.9")
     command(poprelay, "allow", "8.8.4.4")
@@ -350,7 +361,9 @@ def test_with_no_daemon_it_is_said_that_no_service_answers(offline: Poprelay, co
 
 @pytest.mark.parametrize("name", ["status", "watch"])
 def test_what_needs_a_daemon_says_so_with_exit_3(offline: Poprelay, command: Command, name: str) -> None:
-    assert one_line(command(offline, name), 3).endswith("start it with: poprelay run")
+    assert one_line(command(offline, name), 3).endswith(
+        "start it: systemctl start poprelay (without systemd: poprelayd -c FILE.toml start)"
+    )
 
 
 def test_a_granted_network_can_be_named_as_the_list_shows_it(place: Path, command: Command) -> None:

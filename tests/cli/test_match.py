@@ -100,7 +100,9 @@ def test_a_server_that_logs_no_address_is_not_asked_a_pattern_for(
 
 def test_a_log_without_anything_gets_a_word_too(capsys: pytest.CaptureFixture[str], log: Path) -> None:
     log.write_text(f"{AT} postfix/smtpd[7]: connect from unknown[192.0.2.7]\n")
-    assert matched(capsys, log) == (1, [], "poprelay: no agent sees a login there\n")
+    said = "poprelay: no agent sees a login there; see --near-misses, or write [[agents]] for a log of your own\n"
+    assert matched(capsys, log) == (1, [], said)
+    assert matched(capsys, log, "--near-misses")[2] == said.replace("see --near-misses, or ", "")
 
 
 def test_no_hint_can_move_the_cursor(capsys: pytest.CaptureFixture[str], log: Path) -> None:

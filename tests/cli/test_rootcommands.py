@@ -45,6 +45,17 @@ def test_check_names_the_commands_and_runs_none(asked: Path) -> None:
     assert len(list((asked / "requests").iterdir())) == 2
 
 
+def test_a_list_or_a_directory_that_is_not_there_is_told_with_what_makes_it(asked: Path) -> None:
+    code, _, err = ran("--list", asked.parent / "none.toml", "--check")
+    assert (code, err) == (
+        78,
+        f"poprelay: there is no list {asked.parent}/none.toml; poprelay setup writes it where it is needed\n",
+    )
+    code, _, err = ran("--list", asked.parent / "root.toml", "--directory", asked.parent / "none")
+    assert code == 1
+    assert err.endswith("No such file or directory: run: systemd-tmpfiles --create poprelay.conf\n")
+
+
 def test_a_list_that_is_wrong_ends_with_78(asked: Path) -> None:
     (asked.parent / "root.toml").write_text("[[commands]]\n")
     code, _, err = ran("--list", asked.parent / "root.toml", "--directory", asked)

@@ -28,6 +28,15 @@ def refused(text: str, **options: object) -> list[str]:
     return list(caught.value.problems)
 
 
+def test_a_file_that_is_no_such_config_is_told_so_after_the_first_lines() -> None:
+    told = refused('[relay]\nperiod = "30m"\n[[maps]]\nkind = "text"\npath = "/x"\n')
+    assert len(told) == 4
+    assert told[0] == "old.conf:1:1: is no option; write one on each line, as name = value"
+    assert told[1] == "old.conf:2:1: period: is not an option"
+    assert told[-1].startswith("old.conf: it does not look like a Mail::POPRelay config")
+    assert len(refused("a = 1\nb = 2\nc = 3\nd = 4\n" + LEAST)) == 4
+
+
 def test_mail_log_file_is_the_log_to_follow() -> None:
     assert read().log_file == Path("/var/log/maillog")
     assert read("mailLogFile = /var/log/mail.log").log_file == Path("/var/log/mail.log")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from poprelay.config.load import Document, control_socket, read_document
 from poprelay.config.problem import Problem
-from poprelay.errors import ConfigError
+from poprelay.errors import ConfigError, NotPermitted
 
 GOOD = b'[relay]\nperiod = "30m"\n'
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_missing_file_is_named_with_the_next_step(file: Path) -> None:
-    assert refusal(file) == f"{file}: there is no such file; write it, or name another one with -c"
+    assert refusal(file) == f"{file}: there is no such file; `poprelay setup` writes one, or name another one with -c"
 
 
 def test_a_directory_is_no_config(tmp_path: Path) -> None:
@@ -40,7 +40,9 @@ def test_a_file_that_may_not_be_read_says_so(file: Path, monkeypatch: pytest.Mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert refusal(file).startswith(f"{file}: may not be read by this user; ")
+    with pytest.raises(NotPermitted, match="may not be read by this user; run this as root") as error:
+        read_document(file)
+    assert error.value.exit_code == 77
 
 
 def test_a_disk_that_fails_is_told_in_its_own_words(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

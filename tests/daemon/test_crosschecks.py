@@ -1,4 +1,4 @@
-"""What is allowed but hardly meant; what contradicts itself is in the golden files of `tests/config/refused`."""
+"""What is allowed but probably not meant; what contradicts itself is in the golden files of `tests/config/refused`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,27 @@ def test_a_server_whose_own_log_can_be_forged_is_doubted_in_a_file(file: Path) -
     more = '[[sources]]\nkind = "{}"\n{}agents = ["nginx-mail"]'
     (told,) = doubts(file, more.format("file", 'path = "/v/error.log"\n'))
     assert "a client can begin a line, and forge a login" in told
+    assert "see: poprelay agents nginx-mail" in told
     assert doubts(file, more.format("journal", "")) == []
+
+
+def test_an_agent_that_is_like_another_is_told_with_the_name_of_that_one(file: Path) -> None:
+    source = '[[sources]]\nkind = "file"\npath = "/v/error.log"\nagents = ["n2"]\n'
+    agent = '[[agents]]\nname = "n2"\nlike = "nginx-mail"\nservices = { "2110" = "pop3" }'
+    (told,) = doubts(file, source + agent)
+    assert ("n2: in its own log" in told, "see: poprelay agents nginx-mail" in told) == (True, True)
+
+
+def test_a_log_that_is_named_by_a_pattern_is_doubted(file: Path) -> None:
+    (told,) = doubts(file, '[[sources]]\nkind = "file"\npath = "/v/mail*.log"\nagents = ["dovecot"]')
+    assert "sources[1].path: a pattern is taken literally" in told
+
+
+def test_an_agent_that_never_says_tls_is_doubted_where_tls_is_required(file: Path) -> None:
+    more = '[[sources]]\nkind = "stdin"\nagents = ["dovecot", "uw-imap"]'
+    assert doubts(file, more) == []
+    (told,) = doubts(file, more, relay="require_tls = true")
+    assert "sources[1].agents[1]: uw-imap never says whether TLS was used" in told
 
 
 def test_who_tells_nobody_is_doubted(file: Path) -> None:

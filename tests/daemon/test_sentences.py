@@ -24,11 +24,11 @@ def test_the_least_config_says_what_opens_for_whom_and_where_all_is_kept() -> No
     for sentence in (
         "no longer than 1 day after its last sign of life",
         "Reads /v/mail.log with the agent dovecot.",
-        "Opens nothing for special ranges (private, loopback and so on), this host, its gateways and what the MTA",
+        "Opens nothing for special ranges (private, loopback and so on), this host, its gateways and what Postfix",
         "At most 20 addresses for one user, and 1,000,000 grants in all; an address with more than 200 users",
         "Keeps the ledger in /var/lib/poprelay/private/ledger.db, and its history for 90 days",
         "Takes commands on unix:/run/poprelay/control.sock; root and the daemon's own user may change things.",
-        "Logs info and graver, as text, to stderr.",
+        "Logs at level info and above, as text, to stderr.",
         "Leaves the maps as they are when it stops",
     ):
         assert sentence in said
@@ -60,7 +60,7 @@ def test_each_rule_is_said(relay: str, sentence: str) -> None:
         ('[daemon]\non_stop = "empty"', "Empties the maps when it stops."),
         ('[daemon]\non_stop = "wipe"', "Closes every grant when it is stopped, and empties the maps."),
         ('[control]\nwriters = ["ann"]', "root, the daemon's own user and ann may change things."),
-        ('[log]\nformat = "json"\nto = "syslog"', "Logs info and graver, as JSON, to syslog."),
+        ('[log]\nformat = "json"\nto = "syslog"', "Logs at level info and above, as JSON, to syslog."),
         ('[metrics]\nlisten = "inet:127.0.0.1:9797"', "Shows its metrics to this machine on inet:127.0.0.1:9797."),
     ],
 )

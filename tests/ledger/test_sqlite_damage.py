@@ -265,6 +265,8 @@ def test_damage_that_only_the_whole_check_finds_leads_to_setting_aside_at_the_ne
             check_whole(path)
         store.condemn()
         store.commit([Record(positions={"a": b"2"})])
+    with pytest.raises(StoreDamaged, match=r"the next start sets it aside .* needs its own ledger\.db-seq beside it"):
+        SqliteStore(path)
     expect_set_aside(path).close()
 
 

@@ -215,16 +215,35 @@ def test_a_late_line_in_a_rotated_log_that_was_empty_is_read(path: Path) -> None
     assert read(trail) == [b"two"]
 
 
-def test_that_the_log_is_missing_and_is_there_again_is_said_once(path: Path) -> None:
+def test_that_the_log_stays_away_is_a_warning_said_once_and_that_it_is_there_again_too(path: Path) -> None:
     path.unlink()
-    trail = Trail(path, Position())
+    now = [0.0]
+    trail = Trail(path, Position(), elapsed=lambda: now[0])
     with capture_logs() as said:
-        for _ in range(3):
+        for _ in range(10):
             read(trail)
+            now[0] += 1
         path.write_bytes(b"one\n")
         assert read(trail) == [b"one"]
-    assert [one["event"] for one in said if " there " in one["event"] or "missing" in one["event"]] == [
-        "log is missing",
-        "log is there again",
+    assert [(one["event"], one["log_level"]) for one in said if one["event"].startswith("log is")] == [
+        ("log is missing", "warning"),
+        ("log is there again", "info"),
     ]
+    trail.close()
+
+
+def test_nothing_is_said_of_the_moment_between_the_steps_of_a_rotation(path: Path) -> None:
+    now = [0.0]
+    trail = Trail(path, Position(), elapsed=lambda: now[0])
+    with capture_logs() as said:
+        read(trail)
+        for number in range(1, 4):
+            path.rename(path.with_name(f"mail.log.{number}"))
+            read(trail)
+            assert trail.is_missing
+            now[0] += 3
+            path.write_bytes(b"%d\n" % number)
+            assert read(trail) == [b"%d" % number]
+            now[0] += 3
+    assert [one["event"] for one in said if one["event"].startswith("log is")] == []
     trail.close()

@@ -15,15 +15,22 @@ from poprelay.escape import show
 @options.config
 @options.as_json
 def command(config_path: Path, as_json: bool) -> None:
-    """Read the config and say in sentences what it would do. Exit code 78 if it is refused, with every mistake."""
-    from poprelay.daemon.configure import read_config
+    """Read the config and say in sentences what it would do, and what it names that is not there now.
 
-    config = read_config(config_path)
+    Exit code 78 if it is refused, with every mistake.
+    """
+    from poprelay.config.load import read_document
+    from poprelay.daemon.absences import absences
+    from poprelay.daemon.configure import checked_config
+
+    document = read_document(config_path)
+    config = checked_config(document, config_path)
+    warnings = [*config.warnings, *absences(document, config)]
     sentences = config.sentences()
     if as_json:
-        print_json({"config": str(config_path), "does": list(sentences), "warnings": list(config.warnings)})
+        print_json({"config": str(config_path), "does": list(sentences), "warnings": warnings})
         return
     for sentence in sentences:
         print(show(sentence))
-    for warning in config.warnings:
+    for warning in warnings:
         print(f"warning: {show(warning)}")

@@ -11,6 +11,7 @@ import msgspec
 
 from poprelay.cli import options
 from poprelay.cli.output import print_json
+from poprelay.errors import MtaError
 from poprelay.escape import show
 
 _EXIT: Final = {"note": 0, "fault": 1, "danger": 4}
@@ -30,7 +31,12 @@ def command(mta: str, mta_config: Path | None, config_path: Path, as_json: bool)
     who must not. --json has level, about, what, why, mend.
     """
     from poprelay.daemon.doctor import examine
+    from poprelay.daemon.setup.detect import mtas
 
+    try:
+        mtas(mta, mta_config)
+    except MtaError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
     findings = examine(config_path, mta, mta_config)
     for finding in findings:
         if as_json:

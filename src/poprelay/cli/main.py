@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Final, NoReturn
@@ -118,7 +119,7 @@ def run(arguments: list[str], command: click.Command | None = None, name: str = 
         return USAGE
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
-        _complain(f"{message.rstrip('.')}; see: {_path(error)} --help")
+        _complain(f"{message.rstrip('.')}{_named(error)}; see: {_path(error, arguments, name)} --help")
         return USAGE if isinstance(error, click.UsageError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -142,9 +143,21 @@ def run(arguments: list[str], command: click.Command | None = None, name: str = 
     return code if isinstance(code, int) else 0
 
 
-def _path(error: click.ClickException) -> str:
+def _path(error: click.ClickException, arguments: Sequence[str], name: str) -> str:
+    """The command whose help it is; what the parser of options refuses does not say which."""
     context = getattr(error, "ctx", None)
-    return context.command_path if isinstance(context, click.Context) else "poprelay"
+    if isinstance(context, click.Context):
+        return context.command_path
+    return f"{name} {arguments[0]}" if name == "poprelay" and arguments and arguments[0] in COMMANDS else name
+
+
+def _named(error: click.ClickException) -> str:
+    """How a config is named, if one word too many is there and one may be named."""
+    context = getattr(error, "ctx", None)
+    if not isinstance(context, click.Context) or "unexpected extra argument" not in error.format_message():
+        return ""
+    takes = any("--config" in parameter.opts for parameter in context.command.params)
+    return "; a config is named with -c" if takes else ""
 
 
 def _complain(message: str) -> None:

@@ -82,11 +82,26 @@ def command(
     if summary:
         _summarise(counts, missed, [agent.name for agent in agents], as_json=as_json)
     found = any(kind is Login for _, kind in counts)
-    _hint(files, agents, kept, found=found, unmatched=0 if near_misses else unmatched)
+    _hint(files, agents, kept, found=found, unmatched=0 if near_misses else unmatched, shows=near_misses)
     sys.exit(0 if found else 1)
 
 
-def _hint(files: Sequence[str], agents: Sequence[Agent], kept: Sequence[bytes], *, found: bool, unmatched: int) -> None:
+_NOTHING: Final = {
+    False: "no agent sees a login there; see --near-misses, or write [[agents]] for a log of your own",
+    True: "no agent sees a login there; write [[agents]] for a log of your own",
+}
+"""What is said where no login was seen, and near misses were asked for or not."""
+
+
+def _hint(
+    files: Sequence[str],
+    agents: Sequence[Agent],
+    kept: Sequence[bytes],
+    *,
+    found: bool,
+    unmatched: int,
+    shows: bool,
+) -> None:
     """Say in one line, on standard error, what was probably meant."""
     said = [hints.near_misses(unmatched)] if unmatched else []
     if not found:
@@ -94,7 +109,7 @@ def _hint(files: Sequence[str], agents: Sequence[Agent], kept: Sequence[bytes], 
         said += [
             meant
             or _first(hints.strangers(reading.first_blocks(name, kept, hints.SKIMMED), agents) for name in files)
-            or ("" if unmatched else "no agent sees a login there")
+            or ("" if unmatched else _NOTHING[shows])
         ]
     if any(said):
         print(f"poprelay: {'; '.join(filter(None, said))}", file=sys.stderr)

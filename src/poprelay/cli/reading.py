@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, tzinfo
+from grp import getgrgid
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -18,7 +21,7 @@ from click.shell_completion import CompletionItem
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.clock import Clock
-from poprelay.errors import AgentError, InputError, SourceError
+from poprelay.errors import AgentError, InputError, NotPermitted, SourceError
 from poprelay.escape import show
 from poprelay.model import Instant
 from poprelay.scan import Scanned, Scanner
@@ -116,11 +119,22 @@ def read_log(
 
 
 def opened(name: str) -> io.BufferedReader:
-    """The log as a stream; one that cannot be opened is a mistake in what was typed."""
+    """The log as a stream; one that cannot be opened is a mistake in what was typed. Raises NotPermitted."""
     try:
         return open_log(name)
     except SourceError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise NotPermitted(str(error), remedy=_who_may(name)) from error
         raise click.UsageError(str(error)) from error
+
+
+def _who_may(name: str) -> str:
+    """Who may read a log."""
+    with suppress(OSError, KeyError):
+        status = Path(name).stat()
+        if status.st_mode & stat.S_IRGRP and status.st_gid:
+            return f"run it as root, or as a member of the group {getgrgid(status.st_gid).gr_name}"
+    return "run it as root"
 
 
 def _whole(stream: io.BufferedReader, name: str) -> Iterator[Block]:

@@ -45,6 +45,16 @@ def command(config_path: Path, as_json: bool) -> None:
     sys.exit(call.exit_code)
 
 
+def _count(number: int, noun: str) -> str:
+    """A number and what is counted.
+
+    >>> _count(1, "grant"), _count(2, "address")
+    ('1 grant', '2 addresses')
+    """
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
 def _print(row: Row) -> None:
     now = time.time()
     observing = ", observing only" if row["observe"] else ""
@@ -52,9 +62,10 @@ def _print(row: Row) -> None:
         f"poprelay {row['version']}, {row['state']}{observing}, process {row['pid']}, "
         f"since {cell('opened', row['since'], now)}"
     )
-    print(f"{row['grants']} grants for {row['addresses']} addresses; ledger {show(row['ledger']['path'])}")
+    grants, addresses = _count(row["grants"], "grant"), _count(row["addresses"], "address")
+    print(f"{grants} for {addresses}; ledger {show(row['ledger']['path'])}")
     if row["denials"]:
-        print(f"{row['denials']} denials (see: poprelay denials)")
+        print(f"{_count(row['denials'], 'denial')} (see: poprelay denials)")
     print(", ".join(f"{count} {name}" for name, count in row["changes"].items()))
     services = [{**part, **part.get("answers", {})} for part in row["services"]]
     for title, columns, parts in (

@@ -52,6 +52,12 @@ KNOWN: Final = {
 LONGEST_PERIOD: Final = 30 * 86_400
 
 _LINE: Final = re.compile(r"(?P<indent>\s*)(?P<name>[^\s=]+)(?P<gap>\s*=\s*)(?P<value>.*)", re.DOTALL)
+_TOLD: Final = 3
+"""How many lines of a file that is none of these are told."""
+_STRANGE: Final = (
+    "it does not look like a Mail::POPRelay config, for not one of its lines is an option of one; "
+    "name the file that its daemon was started with, such as poprelay.conf"
+)
 _COMMENT: Final = re.compile(r"\s+#.*")
 _EXPRESSION: Final = re.compile(
     r"[$@`{(\[]|q[qwrx]?\s*[{(\[/|!]|(?:do|eval|system|exec|require|my|our|time)\b|>|.*\$(?:\{|ENV\b)"
@@ -108,6 +114,8 @@ def read_legacy(text: str, name: str, options: Mapping[str, object] | None = Non
         reading.line(number, line.rstrip("\r"))
     for option, value in (options or {}).items():
         reading.option(option, value)
+    if reading.is_strange:
+        raise ConfigError([*map(show, reading.first_problems()), show(f"{name}: {_STRANGE}")])
     found = reading.legacy()
     if found is None:
         raise ConfigError([show(sentence) for _, sentence in sorted(reading.problems)])
@@ -120,6 +128,15 @@ class _Reading:
         self._name = name
         self._given: dict[str, Given] = {}
         self._overridden: list[Given] = []
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether there are lines enough that are none of such a config, and not one that is."""
+        return not self._given and len(self.problems) > _TOLD
+
+    def first_problems(self) -> list[str]:
+        """Those of the first lines, without the names of all options."""
+        return [sentence.partition("; known are ")[0] for _, sentence in sorted(self.problems)[:_TOLD]]
 
     def line(self, number: int, line: str) -> None:
         """Take one line of the file."""

@@ -47,6 +47,15 @@ def parse_listen(text: str) -> Listen | None:
     )
 
 
+def is_pattern(path: str) -> bool:
+    """Whether a path looks like a shell's pattern for several files.
+
+    >>> is_pattern("/var/log/mail*.log"), is_pattern("/var/log/mail.log")
+    (True, False)
+    """
+    return any(character in path for character in "*?[")
+
+
 def path_flaw(text: str) -> str:
     """What is wrong with `text` as the path of a file, or '' if nothing is.
 

@@ -11,7 +11,7 @@ from poprelay.config.places import Place, places
 from poprelay.config.problem import Problem, show_path
 from poprelay.config.section import Section
 from poprelay.config.settings import CONTROL
-from poprelay.errors import ConfigError
+from poprelay.errors import ConfigError, NotPermitted
 from poprelay.escape import show
 
 _SYNTAX: Final = re.compile(
@@ -63,18 +63,18 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a config file. Raises ConfigError if it cannot be read, or is not UTF-8 or not TOML."""
+    """Read a config file. Raises ConfigError if it cannot be read, or is not UTF-8 or not TOML; NotPermitted."""
     name = path.name
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError([show(f"{path}: there is no such file; write it, or name another one with -c")]) from None
+        raise ConfigError(
+            [show(f"{path}: there is no such file; `poprelay setup` writes one, or name another one with -c")]
+        ) from None
     except IsADirectoryError:
         raise ConfigError([show(f"{path}: is a directory; name the file in it")]) from None
     except PermissionError:
-        raise ConfigError(
-            [show(f"{path}: may not be read by this user; run this as root, or open the file to it")]
-        ) from None
+        raise NotPermitted(show(f"{path}: may not be read by this user; run this as root")) from None
     except OSError as error:
         raise ConfigError([show(f"{path}: cannot be read: {error.strerror or error}")]) from None
     if raw.startswith(_MARK):

@@ -7,6 +7,7 @@ that nobody asked for. Asking twice does no harm.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, time
 from pathlib import Path
@@ -25,6 +26,8 @@ REQUIRED: Final[Any] = object()
 
 _FOREVER: Final = 3650 * 86_400.0
 _MOST: Final = 2**53
+_SHORT: Final = 80
+"""Characters of a text that a remedy repeats."""
 _NOWHERE: Final = Path("/nonexistent")
 _TYPES: Final[dict[type, str]] = {
     str: "text in quotes",
@@ -242,6 +245,8 @@ class Section:
             return default
         value = self._table[key]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            if kind is list and isinstance(value, str) and not remedy and len(value) <= _SHORT:
+                remedy = f"write {key} = [{json.dumps(value, ensure_ascii=False)}]"
             self.refuse(key, f"must be {_TYPES[kind]}, not {_said(value)}", remedy)
             return harmless if default is REQUIRED else default
         return value

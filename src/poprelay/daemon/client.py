@@ -10,6 +10,8 @@ from typing import Any
 
 from poprelay.errors import DaemonBroke, NoDaemon, NotPermitted, PoprelayError, Refused
 
+START = "start it: systemctl start poprelay (without systemd: poprelayd -c FILE.toml start)"
+"""The next step where no daemon runs."""
 ANSWER_WITHIN = 30.0
 """Seconds to wait for the next row of an answer; `watch` waits for ever."""
 
@@ -62,7 +64,7 @@ def connect(path: Path) -> socket.socket:
         raise NotPermitted(f"you may not use {path}", remedy="join the socket's group, or ask as root") from None
     except OSError:
         connection.close()
-        raise NoDaemon(f"no daemon answers at {path}", remedy="start it with: poprelay run") from None
+        raise NoDaemon(f"no daemon answers at {path}", remedy=START) from None
     return connection
 
 

@@ -52,7 +52,11 @@ class Config(msgspec.Struct, frozen=True):
 
 def read_config(path: Path) -> Config:
     """Read, check and build everything. Raises ConfigError with every mistake."""
-    document = read_document(path)
+    return checked_config(read_document(path), path)
+
+
+def checked_config(document: Document, path: Path) -> Config:
+    """The same, of a document that was read from `path`."""
     config = build_config(document)
     document.check()
     return msgspec.structs.replace(config, warnings=tuple(doubts(path, document, config)))

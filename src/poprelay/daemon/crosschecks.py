@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from poprelay.agents.line import LineAgent
-from poprelay.config.listen import Listen, parse_listen, path_flaw
+from poprelay.config.listen import Listen, is_pattern, parse_listen, path_flaw
 from poprelay.config.load import Document
 from poprelay.config.problem import Problem, show_path
 from poprelay.config.section import Section
@@ -106,11 +106,13 @@ def _check_names(root: Section, parts: tuple[Configured, ...]) -> None:
 
 
 def doubts(path: Path, document: Document, config: Config) -> list[str]:
-    """What is allowed but hardly meant, each as a sentence with its place, in the order of the file."""
+    """What is allowed but probably not meant, each as a sentence with its place, in the order of the file."""
     about = (
         *_about_rules(config),
         *_about_agents(document, config),
         *_about_own_logs(config),
+        *_about_patterns(config),
+        *_about_tls(config),
         *_about_doors(config),
     )
     found = [*(Problem(*each) for each in about), *config.agent_doubts]
@@ -148,7 +150,25 @@ def _about_own_logs(config: Config) -> Iterator[tuple[Keys, str]]:
         for number, agent in enumerate(part.agents if part.kind == "file" else ()):
             if agent.raw_names and "" in agent.programs:
                 why = "in its own log a client can begin a line, and forge a login: let it log by syslog"
-                yield _keys(part, "agents", number), f"{agent.name}: {why} (docs/servers/{agent.name}.md)"
+                yield _keys(part, "agents", number), f"{agent.name}: {why} (see: poprelay agents {type(agent).name})"
+
+
+def _about_patterns(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Logs that are named as a shell would name several."""
+    for part in config.sources:
+        path = part.spec.get("path")
+        if part.kind == "file" and isinstance(path, str) and is_pattern(path):
+            why = "a pattern is taken literally, as one file's name; name one file, and one source for each further one"
+            yield _keys(part, "path"), why
+
+
+def _about_tls(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Agents that cannot open anything, for their server's log never says what `require_tls` asks for."""
+    for part in config.sources if config.settings.relay.require_tls else ():
+        for number, agent in enumerate(part.agents if part.kind in BUILTIN["source"] else ()):
+            if not any("tls" in pattern.groupindex for pattern in (*agent.login_patterns, *agent.connect_patterns)):
+                why = "never says whether TLS was used, so with require_tls = true its logins open nothing"
+                yield _keys(part, "agents", number), f"{agent.name} {why}; leave it out, or write require_tls = false"
 
 
 def _about_doors(config: Config) -> Iterator[tuple[Keys, str]]:

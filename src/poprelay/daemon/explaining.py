@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from poprelay.daemon.rows import Row, grant_row
@@ -9,6 +10,15 @@ from poprelay.model import Absent, Address, Allowed, Unavailable
 
 if TYPE_CHECKING:
     from poprelay.daemon.operations import House
+
+
+def _despite(rows: Sequence[Row]) -> str:
+    """What lets an address relay whose logins are refused, as the end of the sentence that says why they are."""
+    given = {row["basis"] for row in rows}
+    for basis, noun in (("allow", "an allow"), ("standing", "a standing grant")):
+        if basis in given:
+            return f"; that does not count against {noun}"
+    return ""
 
 
 def explanation(house: House, address: Address) -> Row:
@@ -38,7 +48,7 @@ def explanation(house: House, address: Address) -> Row:
             answer, code = "cannot tell", 3
     refusal = ledger.rules.sentence(key)
     if refusal:
-        why.append(refusal)
+        why.append(f"a login would open nothing: {refusal}{_despite(rows)}" if rows else refusal)
     denials = ledger.denials(address, keeper.clock.now())
     why.extend(f"a login would open nothing: {denial}" if rows else denial for denial in denials)
     return {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from poprelay.clock import Clock
 from poprelay.config.settings import LogSettings
+from poprelay.daemon.client import START
 from poprelay.daemon.configure import Config, read_config
 from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
 from poprelay.daemon.keeper import LARGE_PIECE, Keeper
@@ -39,7 +40,7 @@ class Offline:
         self._maps = config.maps
 
     def status(self) -> Row:
-        raise NoDaemon("no daemon is running", remedy="start it with: poprelay run")
+        raise NoDaemon("no daemon is running", remedy=START)
 
     def map_holds(self, address: Address) -> dict[str, bool | None]:
         """For each map, whether an MTA would find the address in it; nothing is created or changed."""

@@ -17,6 +17,7 @@ from poprelay.clock import Clock
 from poprelay.config.load import read_document
 from poprelay.config.section import Section
 from poprelay.config.settings import Settings, read_settings
+from poprelay.daemon.client import START
 from poprelay.daemon.operations import OPERATIONS
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.rows import Row
@@ -56,7 +57,7 @@ class Reading:
         return self.ledger.find(address, self.clock.now())
 
     def status(self) -> Row:
-        raise NoDaemon("no daemon is running", remedy="start it with: poprelay run")
+        raise NoDaemon("no daemon is running", remedy=START)
 
     def map_holds(self, address: Address) -> dict[str, bool | None]:
         """For each map, whether an MTA would find the address in it; nothing is created or changed."""

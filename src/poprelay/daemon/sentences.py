@@ -76,7 +76,7 @@ def _source(part: Configured) -> str:
 
 
 def _refusing(relay: Relay) -> Iterator[str]:
-    trusted = ["what the MTA trusts anyway"] if relay.exclude_mta else []
+    trusted = ["what Postfix trusts anyway (mynetworks)"] if relay.exclude_mta else []
     never = ["special ranges (private, loopback and so on)", "this host", "its gateways", *trusted]
     never += _shown(relay.exclude_networks)
     yield f"Opens nothing for {listed(never)}."
@@ -100,7 +100,7 @@ def _keeping(settings: Settings) -> Iterator[str]:
     )
     writers = listed(["root", "the daemon's own user", *control.writers])
     yield f"Takes commands on {control.listen}; {writers} may change things."
-    yield f"Logs {log.level} and graver, as {'JSON' if log.format == 'json' else log.format}, to {log.to}."
+    yield f"Logs at level {log.level} and above, as {'JSON' if log.format == 'json' else log.format}, to {log.to}."
     if settings.metrics.listen is not None:
         yield f"Shows its metrics to this machine on {settings.metrics.listen}."
     if settings.daemon.on_stop == "empty":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from poprelay.daemon.formermaps import left_over
 from poprelay.daemon.rows import Row
@@ -15,6 +15,9 @@ from poprelay.spans import rfc3339, show_span
 if TYPE_CHECKING:
     from poprelay.daemon.daemon import Daemon
     from poprelay.daemon.supervisor import Health
+
+LEFT_OVER: Final = "delete it, and see that no MTA names it"
+"""The next step for a map of an earlier config."""
 
 
 def status_row(daemon: Daemon) -> Row:
@@ -89,7 +92,7 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
     for role in ("source", "map", "service"):
         for part in row[f"{role}s"]:
             if part["error"]:
-                problems.append(f"{role} {part['name']}: {part['error']}")
+                problems.append(f"{role} {_told(part['name'], part['error'])}")
             elif part.get("state") == "missing":
                 problems.append(f"source {part['name']}: the file is missing")
             elif part.get("state") == "hanging":
@@ -100,17 +103,28 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
                     f"source {part['name']}: its stamps are {show_span(abs(part['skew']))} {direction} our clock"
                 )
     problems.extend(
-        f"{path} was a map of an earlier config, and keeps what it holds: delete it, and see that no MTA names it"
+        f"{path} was a map of an earlier config, and keeps what it holds: {LEFT_OVER}"
         for path in left_over(daemon.keeper.positions, daemon.config.maps)
     )
     problems.extend(f"{address} has too many users to be one client; refused" for address in row["crowded"])
     return problems
 
 
+def _told(name: str, error: str) -> str:
+    """A part's error with its name before it, once: most begin with the path, and that is its name."""
+    rest = error.removeprefix(name)
+    return f"{name}: {rest.removeprefix(':').lstrip() if rest[:1] in (':', ' ') else error}"
+
+
 def _health(health: Health | None, trouble: str = "") -> Row:
     if health is None:
-        return {"condition": "stopped", "error": trouble, "failures": 0}
-    return {"condition": health.condition, "error": health.error or trouble, "failures": health.failures}
+        return {"condition": "stopped", "error": trouble, "remedy": "", "failures": 0}
+    return {
+        "condition": health.condition,
+        "error": health.error or trouble,
+        "remedy": health.remedy,
+        "failures": health.failures,
+    }
 
 
 def _counts(service: object) -> Row:

@@ -28,13 +28,17 @@ Condition: TypeAlias = Literal["starting", "running", "waiting", "failed", "ende
 
 
 class Health(msgspec.Struct):
-    """How one supervised task is. `error` is the last failure, in one sentence; '' when it runs well."""
+    """How one supervised task is. `error` is the last failure, in one sentence; '' when it runs well.
+
+    `remedy` is the end of that sentence which says the next step, if one is known.
+    """
 
     name: str
     condition: Condition = "starting"
     since: Instant = 0.0
     failures: int = 0
     error: str = ""
+    remedy: str = ""
 
     @property
     def well(self) -> bool:
@@ -64,7 +68,7 @@ class Supervisor:
         health = self._health.get(name)
         if health is not None and (health.error or health.condition != "running"):
             self._settle(health, "running")
-            health.failures, health.error = 0, ""
+            health.failures, health.error, health.remedy = 0, "", ""
 
     async def stop(self, name: str) -> None:
         """Cancel one task, and wait until it has let go of what it held."""
@@ -83,19 +87,19 @@ class Supervisor:
             try:
                 await run()
             except PoprelayError as error:
-                sentence, fields, retry = str(error), error.fields, error.retry
+                sentence, remedy, fields, retry = str(error), error.remedy, error.fields, error.retry
             except Exception as error:
                 log.exception("task broke", task=health.name)
-                sentence, fields, retry = f"a bug of ours: {error!r}", {}, True
+                sentence, remedy, fields, retry = f"a bug of ours: {error!r}", "", {}, True
             else:
                 self._settle(health, "ended")
-                health.error = ""
+                health.error = health.remedy = ""
                 return
             if self._clock.now() - began > STEADY:
                 health.failures = 0
             health.failures += 1
             is_news = sentence != health.error or health.failures.bit_count() == 1  # then less and less often
-            health.error = sentence
+            health.error, health.remedy = sentence, remedy
             if not retry:
                 self._settle(health, "failed")
                 log.error("task gave up", task=health.name, error=sentence, **fields)

@@ -19,7 +19,7 @@ from poprelay.ledger.connection import connect, connect_to_read, reading, report
 from poprelay.ledger.damage import last_set_aside, set_aside
 from poprelay.ledger.files import create_private, sync_directory
 from poprelay.ledger.record import Record, Snapshot
-from poprelay.ledger.witness import Witness, last_witnessed
+from poprelay.ledger.witness import SUFFIX, Witness, last_witnessed
 from poprelay.model import Instant
 
 
@@ -201,7 +201,10 @@ def _believed(connection: sqlite3.Connection, path: Path, witnessed: tuple[int, 
     meta = schema.read_meta(connection) if found else {}
     if witnessed and (not found or (meta["node"] == witnessed[0] and meta["seq"] < witnessed[1])):
         raise StoreDamaged(
-            f"the ledger {path} is damaged: its last changes are missing, or it was found broken", path=str(path)
+            f"the ledger {path} is damaged: its last changes are missing, or it was found broken",
+            remedy="the next start sets it aside and begins empty; "
+            f"a restored copy needs its own {path.name}{SUFFIX} beside it",
+            path=str(path),
         )
     return found
 

@@ -28,6 +28,7 @@ import msgspec
 import structlog
 
 from poprelay.model import Instant
+from poprelay.sources.absence import Absence
 from poprelay.sources.lines import Block, Lines
 from poprelay.sources.lingering import Lingering
 from poprelay.sources.place import Identity, Position
@@ -74,7 +75,7 @@ class Trail:
     ) -> None:
         self.path = path
         self.current: Reading | None = None
-        self.is_missing = False
+        self._absence = Absence(path, elapsed)
         self._start = start
         self._written = start.written or 0.0
         self._behind = start.behind
@@ -82,6 +83,11 @@ class Trail:
         self._at_end = at_end
         self._current_first = False
         self._unsettled = 0
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there was no file of the log's name at the last look."""
+        return self._absence.is_missing
 
     def look(self, limit: int) -> Look:
         """Read at most `limit` bytes. Raises SourceError, and OSError if the filesystem fails."""
@@ -158,19 +164,13 @@ class Trail:
 
     def _is_live(self) -> bool:
         live = live_entry(self.path)
-        self._note(is_missing=live is None)
+        self._absence.note(is_missing=live is None)
         return live is not None and self.current is not None and live.identity == self.current.identity
-
-    def _note(self, *, is_missing: bool) -> None:
-        """Whether there is a file of the log's name; said when that changes."""
-        if is_missing != self.is_missing:
-            self.is_missing = is_missing
-            log.info("log is missing" if is_missing else "log is there again", path=str(self.path))
 
     def _begin(self) -> bool:
         """Find the file where we stopped, or the first one; False while there is none."""
         listing = Listing.of(self.path)
-        self._note(is_missing=listing.live is None)
+        self._absence.note(is_missing=listing.live is None)
         if self._start.written is not None:
             self.current = self._find(listing)
         else:

@@ -33,7 +33,8 @@ def about(house: House, word: str) -> list[Finding]:
 
 
 def test_no_daemon_runs(house: House) -> None:
-    assert [finding.level for finding in about(house, "no daemon is running")] == ["fault"]
+    (one,) = about(house, "no daemon is running")
+    assert (one.level, one.mend.split(" (")[0]) == ("fault", "systemctl start poprelay")
 
 
 def test_the_daemon_only_observes(house: House) -> None:
@@ -41,11 +42,37 @@ def test_the_daemon_only_observes(house: House) -> None:
     assert [finding.level for finding in about(house, "only observes")] == ["fault"]
 
 
-def test_what_status_says_is_found_too_and_the_worst_comes_first(house: House) -> None:
+def test_what_status_says_is_found_too_with_its_own_remedy_and_the_worst_comes_first(house: House) -> None:
+    (house.place / "s").write_text("no socket")
+    house.start()
+    until(lambda: about(house, "cannot listen"))
+    worst = found(house)[0]
+    assert (worst.level, worst.mend, worst.why) == ("fault", "move it away", "the MTA is not answered")
+    assert "move it away" not in worst.what
+
+
+def test_a_missing_log_is_said_once(house: House) -> None:
     house.start()
     house.log.unlink()
-    until(lambda: about(house, "the file is missing"))
-    assert found(house)[0].level == "fault"
+    until(lambda: "the file is missing" in str(house.status()["problems"]))
+    assert [finding.what for finding in found(house) if finding.level != "note"] == [
+        f"{house.log}: No such file or directory"
+    ]
+
+
+def test_a_map_without_its_directory_is_a_fault_that_the_directory_mends(house: House) -> None:
+    where = house.place / "none"
+    house.poprelay.configure(house.settings(f'[[maps]]\nkind = "text"\npath = "{where}/relay"\n'))
+    house.start()
+    until(lambda: about(house, "not made"))
+    (one,) = about(house, "not made")
+    assert (one.level, one.mend) == ("fault", f"create the directory {where}")
+    assert house.status()["problems"] == [f"map text {where}/relay: {one.what.partition(': ')[2]}: {one.mend}"]
+
+
+def test_without_an_mta_it_is_said_that_none_was_looked_at(house: House) -> None:
+    (note,) = about(house, "no MTA that we know is installed")
+    assert note.level == "note"
 
 
 def test_a_doubt_about_the_config_is_a_note(house: House) -> None:

@@ -59,6 +59,15 @@ def test_each_unit_that_does_not_is_found(systemd: Systemd) -> None:
     assert systemd.found()[0] == "there is no poprelay.service"
 
 
+def test_our_units_are_copied_from_where_they_are_installed(
+    systemd: Systemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd.units.clear()
+    for place, begins in ((tmp_path, f"cp {tmp_path}/poprelay* "), (tmp_path / "none", "in the source: cp packaging/")):
+        monkeypatch.setattr("poprelay.daemon.doctor.installed._SHIPPED", place)
+        assert next(iter(faults(systemd.config))).mend.startswith(begins)
+
+
 def test_without_systemd_nothing_can_be_said(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     systemd.yes.clear()
     monkeypatch.setattr(units, "booted", lambda: False)

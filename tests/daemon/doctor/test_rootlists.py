@@ -38,7 +38,7 @@ def test_a_command_that_is_not_in_the_list_is_found(config: Config, tmp_path: Pa
 
 def test_a_list_that_is_missing_or_may_not_be_believed_is_found(config: Config, tmp_path: Path) -> None:
     path = tmp_path / "root.toml"
-    assert "No such file" in found(config, path)[0]
+    assert f"there is no list {path}" in found(config, path)[0]
     path.write_text(COMMAND.format("opensmtpd"))
     path.chmod(0o666)
     assert "others than root can write" in found(config, path)[0]

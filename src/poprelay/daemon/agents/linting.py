@@ -54,10 +54,13 @@ def lint(target: str | None) -> Iterator[Linted]:
             raise AgentError(f"there is no *.py in {target}", remedy="name a directory of agents")
         for file in files:
             yield from _of_file(file)
-    elif "/" in target or Path(target).is_file():
+    elif "/" in target or target.endswith(".py") or Path(target).is_file():
         yield from _of_file(Path(target))
     else:
-        catalog.find(target)  # says what is there
+        try:
+            catalog.find(target)
+        except AgentError as error:
+            raise AgentError(f"there is no file {target!r}, and no agent of that name", remedy=error.remedy) from None
 
 
 def _by_name(name: str) -> Linted:
@@ -69,10 +72,7 @@ def _by_name(name: str) -> Linted:
 
 
 def _of_file(path: Path) -> Iterator[Linted]:
-    if not path.is_file():
-        raise AgentError(
-            f"there is no file {path}", remedy="name an agent, a Python file, or a config that ends in .toml"
-        )
+    _check_there(path)
     try:
         agents = load_file(path)
     except AgentError as error:
@@ -84,6 +84,7 @@ def _of_file(path: Path) -> Iterator[Linted]:
 
 def _of_config(path: Path) -> Iterator[Linted]:
     """The agents of `[[agents]]`, those that are wrong included, with the patterns as they are written there."""
+    _check_there(path)
     document = read_document(path)
     own = read_agents(document.root)
     for section in document.root.tables("agents"):
@@ -107,6 +108,15 @@ def _of_config(path: Path) -> Iterator[Linted]:
     rest = [document.sentence(each) for each in document.root.problems if each.path[:1] != ("agents",)]
     if rest:
         raise ConfigError(rest)
+    if not named and not own.agents:
+        raise AgentError(f"{path} has no [[agents]]", remedy="name a config that has, a Python file, or an agent")
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise AgentError(
+            f"there is no file {path}", remedy="name an agent, a Python file, or a config that ends in .toml"
+        )
 
 
 def _written(section: Section) -> Iterator[Finding]:

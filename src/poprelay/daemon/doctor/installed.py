@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 from poprelay.daemon import units
 from poprelay.daemon.configure import Config
 from poprelay.daemon.setup.rootsetup import UNITS as ROOT_UNITS
 from poprelay.mta import Finding
+
+_SHIPPED: Final = Path(sys.prefix, "share/poprelay/systemd")
+"""Where an installed package has its units."""
+
+
+def _copy() -> str:
+    """The command that puts our units in their place."""
+    shipped = f"cp {_SHIPPED}/poprelay* {units.OWN}/"
+    return shipped if _SHIPPED.is_dir() else f"in the source: cp packaging/systemd/poprelay* {units.OWN}/"
 
 
 def faults(config: Config) -> Iterator[Finding]:
@@ -16,7 +28,7 @@ def faults(config: Config) -> Iterator[Finding]:
     if not units.booted():
         return
     if not units.known(daemon):
-        why, mend = "the daemon does not begin at boot", f"cp packaging/systemd/poprelay* {units.OWN}/"
+        why, mend = "the daemon does not begin at boot", _copy()
         yield Finding("note", "systemd", f"there is no {daemon}", why, f"{mend} && systemctl enable --now {daemon}")
     elif not units.says("is-enabled", daemon):
         why, mend = "after the next boot no login opens anything", f"systemctl enable {daemon}"

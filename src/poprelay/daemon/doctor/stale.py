@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +13,16 @@ from poprelay.daemon.account import attempt
 from poprelay.daemon.configure import Config, Configured
 from poprelay.daemon.reading import read_ledger
 from poprelay.errors import PoprelayError
+from poprelay.maps import KINDS
 from poprelay.maps.keys import foreign_record
 from poprelay.mta import Finding
 
 _SHOWN: Final = 5
 _MEND: Final = "poprelay cleanup; then look at it again"
+_BESIDE: Final = frozenset(KINDS) - {"courier"}
+"""Kinds of maps whose files all lie beside the one that the config names."""
+_COMMANDS: Final = ("command", "commands", "root")
+"""Keys of a map by which something is made that may lie anywhere."""
 
 
 def faults(config: Config, status: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -27,11 +33,35 @@ def faults(config: Config, status: Mapping[str, Any] | None) -> Iterator[Finding
             what = f"{name} lets relay who has no grant: {', '.join(more[:_SHOWN])}" + (" …" if more[_SHOWN:] else "")
             yield Finding("danger", name, what, "it is stale, and nobody takes out of it what has ended", _MEND)
         return
+    parts = {part.name: part for part in config.maps}
     for row in status["maps"]:
         if row["in_step"] is False:
-            what = "the map is stale" + (f": {row['error']}" if row["error"] else "")
-            why = "somebody may relay who must not any more, or the other way round"
-            yield Finding("danger", row["name"], what, why, _MEND)
+            yield _stale(row, parts.get(row["name"]))
+
+
+def _stale(row: Mapping[str, Any], part: Configured | None) -> Finding:
+    """That a map could not be brought in step. By one that was never made nobody can relay, and nothing ends late."""
+    remedy = row.get("remedy", "")
+    error = row["error"].removeprefix(f"{row['name']}: ").removesuffix(f": {remedy}" if remedy else "")
+    said = f": {error}" if error else ""
+    if part is not None and _is_nowhere(part):
+        what, why = f"the map is not made{said}", "nobody may relay by it"
+        return Finding("fault", row["name"], what, why, remedy or "see its log: journalctl -u poprelay")
+    why = "somebody may relay who must not any more, or the other way round"
+    return Finding("danger", row["name"], f"the map is stale{said}", why, remedy or _MEND)
+
+
+def _is_nowhere(part: Configured) -> bool:
+    """Whether neither the map's file is there nor any that is made from it; False where that cannot be told."""
+    path = part.spec.get("path")
+    if not isinstance(path, str) or part.kind not in _BESIDE or any(part.spec.get(key) for key in _COMMANDS):
+        return False
+    try:
+        return not any(name.startswith(Path(path).name) for name in os.listdir(Path(path).parent))  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def _compared(config: Config) -> dict[str, list[str]]:

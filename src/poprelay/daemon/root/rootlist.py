@@ -27,6 +27,7 @@ from typing import Final, NamedTuple, TypeAlias
 from poprelay.config.load import Document, read_document
 from poprelay.config.section import Section
 from poprelay.daemon.root.trust import check_trusted
+from poprelay.errors import ConfigError
 from poprelay.maps.root import NAME
 
 CONFIG: Final = Path("/etc/poprelay/root.toml")
@@ -61,7 +62,10 @@ class RootCommands(NamedTuple):
 
 def read_list(path: Path) -> RootCommands:
     """Read root's list. Raises NotPermitted if another user can change it, ConfigError, OSError."""
-    return parse_list(read_document(check_trusted(path)))
+    try:
+        return parse_list(read_document(check_trusted(path)))
+    except FileNotFoundError:
+        raise ConfigError([f"there is no list {path}; poprelay setup writes it where it is needed"]) from None
 
 
 def parse_list(document: Document) -> RootCommands:

@@ -27,6 +27,7 @@ from poprelay.maps.root import LONGEST_RESULT, NAME, NUMBER, SUFFIX, Result, rea
 
 _LONGEST: Final = 32
 """Bytes of a request that are read."""
+_MAKE: Final = "run: systemd-tmpfiles --create poprelay.conf"
 _ROUNDS: Final = 100
 """What comes in while we work is served too, but not for ever: systemd starts us again."""
 
@@ -147,7 +148,7 @@ def _alone(directory: Path) -> Iterator[None]:
         check_trusted(results)
         descriptor = os.open(results, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise MapError(f"{directory}: {error.strerror}", remedy="systemd-tmpfiles --create poprelay.conf") from error
+        raise MapError(f"{directory}: {error.strerror}", remedy=_MAKE) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -160,9 +161,7 @@ def _requests(directory: Path) -> Iterator[int]:
     try:
         descriptor = os.open(directory / "requests", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise MapError(
-            f"{directory}/requests: {error.strerror}", remedy="systemd-tmpfiles --create poprelay.conf"
-        ) from error
+        raise MapError(f"{directory}/requests: {error.strerror}", remedy=_MAKE) from error
     try:
         yield descriptor
     finally:

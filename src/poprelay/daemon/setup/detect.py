@@ -16,6 +16,7 @@ from poprelay.agents import catalog
 from poprelay.clock import Clock
 from poprelay.daemon import units
 from poprelay.daemon.account import attempt, opened
+from poprelay.daemon.sentences import listed
 from poprelay.errors import MtaError, SourceError
 from poprelay.model import Login
 from poprelay.mta import KINDS, Installed, Mta, Placed
@@ -64,7 +65,7 @@ def find_mta(name: str = "", config: Path | None = None) -> tuple[Mta, Installed
         raise broken[0]
     if not found:
         what = f"{name} is not installed here" if name else "no MTA that we know is installed here"
-        raise MtaError(what, remedy=f"known: {', '.join(KINDS)}")
+        raise MtaError(what, remedy=f"known are {listed(sorted(KINDS))}")
     if len(found) > 1:
         names = ", ".join(mta.name for mta, _ in found)
         raise MtaError(f"there is more than one MTA here: {names}", remedy="name the one that takes mail from clients")

@@ -207,7 +207,7 @@ def _account() -> None:
     except KeyError:
         raise MtaError(
             f"this host has no user {USER!r}, as which the daemon runs",
-            remedy="systemd-sysusers, with packaging/sysusers/poprelay.conf; or: useradd --system poprelay",
+            remedy="useradd --system poprelay; or, in the source: systemd-sysusers packaging/sysusers/poprelay.conf",
         ) from None
     if os.geteuid():
         raise MtaError("only root may change an MTA's config", remedy="run it as root")

@@ -57,7 +57,7 @@ def running(config_path: Path, record: Record, say: Callable[[str], None]) -> It
     try:
         _await(daemon, config_path)
         yield
-        say("poprelay ran only for this proof: start it now, and at every boot (packaging/systemd/poprelay.service)")
+        say("poprelay ran only for this proof: let it start now, and at every boot")
     finally:
         daemon.terminate()
         daemon.communicate(timeout=30)

@@ -113,7 +113,7 @@ def _stop(instance: Instance, source: Path, lines: Sequence[str], stranger: Sess
     by = f"{step.verb} ({step.file} line {step.line})" if step is not None else "what comes before RCPT"
     raise MtaError(
         f"{source}: strangers are told {stranger.said!r} by {by}, and it cannot be told where our question belongs",
-        remedy=f"write it by hand into {instance.acl}, as docs/mta/exim.md shows",
+        remedy=f"write it by hand into {instance.acl}, as docs/mta/exim.md in the source shows",
     )
 
 

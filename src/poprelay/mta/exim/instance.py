@@ -106,7 +106,7 @@ class Instance(msgspec.Struct, frozen=True):
                 raise MtaError(f"{path}: {error.strerror}", remedy="run it as root") from error
         raise MtaError(
             f"the list {self.acl} is not in {self.config}, but in a file that is included",
-            remedy="write the lines there by hand: docs/mta/exim.md",
+            remedy="write the lines there by hand; they are in the source: docs/mta/exim.md",
         )
 
     def _sources(self) -> Iterator[Path]:

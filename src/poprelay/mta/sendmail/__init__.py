@@ -85,7 +85,8 @@ def _edits(instance: Instance, kind: str, place: str) -> tuple[Edit, ...]:
     if AUTH in old or (kind == "socketmap" and DEFER in old) or NAME in cf.maps:
         raise MtaError(
             f"{instance.source} has a ruleset {AUTH} or {DEFER}, or a map {NAME}, of its own",
-            remedy="write what asks us into it by hand, as docs/mta/sendmail.md shows; or take --with access",
+            remedy="write what asks us into it by hand, as docs/mta/sendmail.md in the source shows; "
+            "or take --with access",
         )
     if AUTH not in cf.rulesets and kind != "relay-domains":
         raise MtaError(f"{instance.config} has no ruleset {AUTH}, so it would not ask", remedy="take --with access")

@@ -62,7 +62,7 @@ def examine(instance: Instance, parts: Sequence[Part]) -> Iterator[Finding]:
             "fault",
             "Sendmail does not ask us",
             "nobody can relay by what poprelay grants",
-            "poprelay setup sendmail (docs/mta/sendmail.md shows the lines)",
+            "poprelay setup sendmail (the lines are in the source: docs/mta/sendmail.md)",
         )
     if any(part.kind == "sendmail" for part in ours) and not makemap():
         why = "the database that Sendmail reads cannot be made"
@@ -115,7 +115,7 @@ def _questions(instance: Instance, cf: Cf, part: Part) -> Iterator[Finding]:
                 "note",
                 f"{instance.config} asks {part.place} in {AUTH} only",
                 "while poprelay is down, who may relay is refused for good, not asked to try again",
-                f"the ruleset {DEFER} of docs/mta/sendmail.md",
+                f"the ruleset {DEFER} (in the source: docs/mta/sendmail.md)",
             )
         yield from faults_of_socket(part, "sendmail", instance.run_as or "root")
         return

@@ -12,16 +12,15 @@ from poprelay.ledger.judgement import Judgement
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import Cell
 from poprelay.ledger.terms import Terms
-from poprelay.model import Address, Revocation
+from poprelay.model import Address, Instant, Revocation
 
 
 def bury(overlay: Overlay, cell: Cell) -> None:
     """Close a grant that is over (`Overlay.live` says so)."""
-    end = overlay.holding.ends(cell)
-    if end > overlay.now and overlay.state.is_wiped(cell):
-        overlay.close_grant(cell, "wiped", overlay.state.wiped_at)
+    if overlay.state.is_wiped(cell):
+        _end(overlay, cell, "wiped", overlay.state.wiped_at)
     else:
-        overlay.close_grant(cell, "expired", end)
+        overlay.close_grant(cell, "expired", overlay.holding.ends(cell))
 
 
 def expire(overlay: Overlay, limit: int | None = None) -> None:
@@ -50,11 +49,7 @@ def revoke(overlay: Overlay, revocation: Revocation) -> None:
     if revocation.reason not in ("", reason):
         reason += f": {revocation.reason}"
     for cell in overlay.over(None if address is None else {overlay.state.key(address)}, user):
-        end = overlay.outlook.ends(cell)
-        if end <= overlay.now:
-            overlay.close_grant(cell, "expired", end)
-        else:
-            overlay.close_grant(cell, reason, revocation.at)
+        _end(overlay, cell, reason, revocation.at)
     overlay.revocations.add(revocation)
 
 
@@ -86,13 +81,13 @@ def rejudge(overlay: Overlay, addresses: Set[Address]) -> None:
         return judgement.cut(clamped(cell, now))
 
     for cell in overlay.over(addresses, None):
+        if overlay.state.is_wiped(cell):
+            _end(overlay, cell, "wiped", overlay.state.wiped_at)
+            continue
         end = ends(cell)
         if end <= now:
             if overlay.is_known(cell.key):
                 overlay.close_grant(cell, "expired", end)
-            continue
-        if overlay.state.is_wiped(cell):
-            overlay.close_grant(cell, "wiped", overlay.state.wiped_at)
             continue
         short = shorter(cell)
         if judgement.refuses(cell) or (short is not cell and ends(short) <= now):
@@ -123,6 +118,15 @@ def clamp_rest(overlay: Overlay) -> None:
         if any(until > latest for _, until in crowd):
             clamped_crowd = overlay.crowds[address] = Crowd(crowd)
             clamped_crowd.clamp(latest)
+
+
+def _end(overlay: Overlay, cell: Cell, reason: str, at: Instant) -> None:
+    """Close a grant at an order, if it had not ended before."""
+    end = overlay.outlook.ends(cell)
+    if end <= overlay.now:
+        overlay.close_grant(cell, "expired", end)
+    else:
+        overlay.close_grant(cell, reason, at)
 
 
 def kept(terms: Terms) -> float:

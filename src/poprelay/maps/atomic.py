@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 
 NEW_FILE = 0o644
 
@@ -119,12 +120,3 @@ def _liken(path: Path, fresh: Path, like: os.stat_result) -> None:
         shutil.copystat(path, fresh)
     except FileNotFoundError as error:
         raise ChangedMeanwhileError from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 from poprelay.maps import atomic, command
 from poprelay.maps.trouble import explained
 from poprelay.maps.uptake import TIMEOUT
@@ -72,7 +73,7 @@ def publish(fresh: Path, database: Path, *, like: Path) -> atomic.Identity:
     finally:
         os.close(descriptor)
     fresh.replace(database)
-    atomic.sync_directory(database.parent)
+    sync_directory(database.parent)
     return ours
 
 

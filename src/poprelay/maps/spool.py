@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 from poprelay.maps import Entry, atomic, heritage
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
@@ -158,7 +159,7 @@ class SpoolMap:
             with suppress(FileExistsError):
                 self.path.mkdir()
                 self.path.chmod(0o755)
-                atomic.sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
             self._directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self._directory
 

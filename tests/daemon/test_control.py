@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.desk import START
 from poprelay.config.section import Listen
 from poprelay.daemon import control as module
-from poprelay.daemon import operations
+from poprelay.daemon import operations, reading
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.control import ControlServer
 from poprelay.daemon.keeper import Keeper
 from poprelay.errors import NoDaemon, NotPermitted, PoprelayError, Refused
-from poprelay.model import Address
+from poprelay.ledger import history
+from poprelay.ledger.record import Record
+from poprelay.ledger.sqlite import SqliteStore
+from poprelay.model import Address, Grant, Opened
 from poprelay.services.listener import bind
 
 ROOT = os.geteuid() == 0
@@ -78,6 +83,65 @@ def answer(path: Path, request: bytes, *, half_close: bool = False) -> list[dict
 
 def rows(path: Path, operation: str, **arguments: Any) -> list[dict[str, Any]]:
     return list(ask(connect(path / "c"), operation, arguments, wait=5))
+
+
+@pytest.fixture
+def past(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A ledger with 25 changes at `place/none.db`, of which 10 make a page; and the numbers of the rows made of it."""
+    grant = Grant(Address("9.9.9.9"), "ann", "login", START, START + 60, START, START, 60.0, "dovecot")
+    with closing(SqliteStore(place / "none.db")) as store:
+        store.commit([Record(history=[Opened(START, grant)] * 25)])
+    made: list[int] = []
+    whole = history._past
+
+    def note(row: tuple[Any, ...]) -> history.Past:
+        made.append(row[0])
+        return whole(row)
+
+    monkeypatch.setattr(history, "_past", note)
+    monkeypatch.setattr(operations, "PAGE", 10)
+    return made
+
+
+@pytest.mark.parametrize(("limit", "told"), [(10_000_000, 25), (20, 20), (13, 13), (1, 1)])
+async def test_a_long_history_is_in_hand_only_by_the_page(
+    keeper: Keeper, place: Path, past: list[int], limit: int, told: int
+) -> None:
+    rows = operations.OPERATIONS["history"].run(House(keeper, place), "root", {"limit": limit})
+    beyond: list[int] = []
+    async for _ in rows:
+        beyond.append(len(past) - len(beyond))
+    assert len(beyond) == told
+    assert past == list(range(25, 25 - told, -1)), "each once, newest first"
+    assert max(beyond) <= 10
+
+
+async def test_others_get_their_turns_while_a_history_is_told(
+    keeper: Keeper, place: Path, past: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "PAGE", 25)
+    monkeypatch.setattr(operations, "BREATH", 5)
+    rows = operations.OPERATIONS["history"].run(House(keeper, place), "root", {})
+    await anext(rows)
+    turns: list[str] = []
+    asyncio.get_running_loop().call_soon(turns.append, "another's")
+    assert [bool(turns) async for _ in rows] == [False] * 4 + [True] * 20
+
+
+def test_without_a_daemon_too_it_is_in_hand_only_by_the_page(
+    place: Path, past: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "become_owner", lambda ledger: None)
+    monkeypatch.setattr(reading, "BREATH", 5)
+    config = place / "poprelay.toml"
+    config.write_text(
+        f'[relay]\nperiod = "30m"\n[ledger]\npath = "{place}/none.db"\n'
+        f'[[sources]]\nkind = "file"\npath = "{place}/log"\nagents = ["dovecot"]\n'
+    )
+    rows = reading.look(config, "history", {})
+    next(rows)
+    assert len(past) == 10
+    assert len(list(rows)) == 24
 
 
 async def test_an_operation_is_answered_row_by_row_and_with_its_exit_code(serve: Any, place: Path) -> None:

@@ -52,8 +52,10 @@ async def published(keeper: Keeper, memory_map: Any) -> AsyncIterator[Any]:
     await publisher.close()
 
 
-def revoke(keeper: Keeper, address: Address | None = HOME, user: str | None = None) -> list[Change]:
-    order = Revocation(f"{keeper.clock.now()}", keeper.clock.now(), "root", address, user, "")
+def revoke(
+    keeper: Keeper, address: Address | None = HOME, user: str | None = None, *, reason: str = ""
+) -> list[Change]:
+    order = Revocation(f"{keeper.clock.now()}", keeper.clock.now(), "root", address, user, reason)
     return keeper.shut(lambda draft: draft.revoke(order))
 
 
@@ -194,6 +196,24 @@ async def test_while_the_store_cannot_commit_expiry_and_revoking_go_on_and_are_c
     ]
     assert reasons == [["expired"], ["revoked"], []]
     assert {grant.address for grant in store.rows.grants.values()} == {OFFICE, "4.4.4.4"}
+
+
+async def test_changes_are_counted_by_our_reasons_and_not_by_the_words_of_whoever_ordered_them(
+    keeper: Keeper, login: Any, batch: Any
+) -> None:
+    for number, address in enumerate((HOME, OFFICE, Address("10.0.0.1"))):
+        await keeper.take("log", batch(login(address), position=b"%d" % number))
+    closed = revoke(keeper, HOME, reason="ticket 17") + revoke(keeper, None, reason="ticket 18")
+    assert [change.reason for change in closed if isinstance(change, Closed)] == [
+        "revoked: ticket 17",
+        "wiped: ticket 18",
+    ], "as history says it"
+    assert keeper.changes == {
+        ("opened", ""): 2,
+        ("closed", "revoked"): 1,
+        ("closed", "wiped"): 1,
+        ("refused", "special:private"): 1,
+    }
 
 
 async def test_a_login_that_is_revoked_while_it_is_committed_never_opens(

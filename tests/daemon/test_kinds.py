@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
@@ -23,15 +24,17 @@ class Half:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
-    """Entry points that other packages give, for maps; fill it."""
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """Entry points that other packages give; fill it."""
     points: list[EntryPoint] = []
-    monkeypatch.setattr(kinds, "_others", lambda role: tuple(points) if role == "map" else ())
-    return points
+    monkeypatch.setattr(kinds, "entry_points", lambda group: EntryPoints(points).select(group=group))
+    kinds._others.cache_clear()
+    yield points
+    kinds._others.cache_clear()
 
 
-def give(installed: list[EntryPoint], name: str, value: str) -> None:
-    installed.append(EntryPoint(name, value, "poprelay.maps"))
+def give(installed: list[EntryPoint], name: str, value: str, group: str = "poprelay.maps") -> None:
+    installed.append(EntryPoint(name, value, group))
 
 
 def refusal(role: Role, name: str) -> UnknownKind:
@@ -98,6 +101,10 @@ def test_what_the_config_cannot_make_is_no_kind(installed: list[EntryPoint]) -> 
     assert "has no from_section" in refusal("map", "half").message
 
 
-def test_entry_points_of_other_packages_are_looked_up_under_the_name_of_the_role() -> None:
+def test_entry_points_of_other_packages_are_looked_up_under_the_name_of_the_role(
+    installed: list[EntryPoint],
+) -> None:
+    for group in ("poprelay.sources", "poprelay.maps", "poprelay.services", "poprelay.agents"):
+        give(installed, "theirs", f"{group}:Kind", group)
     for role in BUILTIN:
-        assert all(point.group == f"poprelay.{role}s" for point in kinds._others(role))
+        assert [point.group for point in kinds._others(role)] == [f"poprelay.{role}s"]

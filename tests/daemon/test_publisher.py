@@ -65,7 +65,20 @@ async def test_at_start_what_is_missing_is_added_and_what_is_not_allowed_is_remo
     publisher = await keep(target)
     assert target.held == {"9.9.9.9", "8.8.4.4"}
     assert asked(target) == [(["9.9.9.9"], ["\0# a person's line", "1.1.1.1", "192.0.2"])]
-    assert publisher.published == target.held
+    assert set(publisher.published or ()) == target.held
+
+
+async def test_what_a_map_holds_is_known_in_pieces_none_of_which_grows_long(
+    keep: Keep, allow: Any, memory_map: Any, keeper: Keeper
+) -> None:
+    target = memory_map(*(f"9.9.{number >> 8}.{number & 255}" for number in range(5_000)))
+    await allow(*target.held)
+    publisher = await keep(target)
+    await allow("8.8.4.4")
+    assert await keeper.published()
+    assert publisher.published is not None
+    assert set(publisher.published) == target.held
+    assert max(map(len, publisher.published.shards)) < 50
 
 
 async def test_a_change_of_the_ledger_goes_out_and_nothing_else_does(

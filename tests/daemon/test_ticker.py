@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from poprelay.daemon import keeper as module
 from poprelay.daemon.keeper import Keeper
@@ -103,7 +104,9 @@ async def test_a_chore_that_fails_is_no_end_of_the_ticker(keeper: Keeper, tick: 
     async def prune(now: Instant) -> None:
         raise StoreError("the disk is full")
 
-    ticking = await tick(prune)
+    with capture_logs() as said:
+        ticking = await tick(prune)
+    assert {"event": "chore failed", "chore": "prune", "error": "the disk is full", "log_level": "warning"} in said
     assert not ticking.done()
 
 

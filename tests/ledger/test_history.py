@@ -71,10 +71,10 @@ def test_it_is_asked_by_user_address_time_and_number(history: History) -> None:
 def test_a_row_says_all_that_is_kept(history: History) -> None:
     closed, refused, allowed = list(history.find())[1:4]
     assert closed == Past(
-        NOW + 20, "closed", ANN.address, "ann", "login", NOW, NOW + 1800, "dovecot", "revoked", None, 1
+        4, NOW + 20, "closed", ANN.address, "ann", "login", NOW, NOW + 1800, "dovecot", "revoked", None, 1
     )
     assert refused == Past(
-        NOW + 10, "refused", EVE.address, "eve", "login", None, None, "dovecot", "require_tls", NOW + 10, 1
+        3, NOW + 10, "refused", EVE.address, "eve", "login", None, None, "dovecot", "require_tls", NOW + 10, 1
     )
     assert (allowed.basis, allowed.reason) == ("allow", "printer")
 
@@ -82,7 +82,7 @@ def test_a_row_says_all_that_is_kept(history: History) -> None:
 @pytest.mark.usefixtures("filled")
 def test_rows_have_the_stable_keys_and_rfc_3339_times(history: History) -> None:
     keys = {"address", "user", "basis", "opened", "until", "agent", "sessions", "reason", "at", "change"}
-    rows = list(history.rows())
+    rows = [past.row() for past in history.find()]
     assert all(keys <= row.keys() for row in rows)
     assert json.loads(json.dumps(rows[1])) == {
         "at": "2025-06-15T15:07:00.000Z", "change": "closed", "address": "192.0.2.7", "user": "ann", "basis": "login",
@@ -155,6 +155,18 @@ def test_it_may_be_read_while_more_is_written(store: SqliteStore, history: Histo
     store.commit([Record(history=[Opened(NOW + 99, BOB)])])
     assert len(list(reading)) == 4
     assert told(history)[0] == ("opened", "bob")
+
+
+@pytest.mark.parametrize("asked", [{}, {"user": "ann"}, {"address": ANN.address}, {"since": NOW + 1}])
+def test_page_after_page_says_what_one_reading_says(
+    store: SqliteStore, history: History, asked: dict[str, object]
+) -> None:
+    store.commit([Record(history=[Opened(NOW + number // 7, grant) for number in range(30) for grant in (ANN, BOB)])])
+    whole = list(history.find(**asked))  # type: ignore[arg-type]  # what `find` takes
+    pages: list[Past] = []
+    while page := list(history.find(**asked, before=pages[-1] if pages else None, limit=4)):  # type: ignore[arg-type]
+        pages += page
+    assert pages == whole
 
 
 def test_it_may_be_read_with_no_daemon(tmp_path: Path) -> None:

@@ -84,3 +84,17 @@ def refused() -> Callable[[Section], list[tuple[str, str, str]]]:
         return [(str(problem.path[-1]), problem.message, problem.remedy) for problem in section.problems]
 
     return listed
+
+
+@pytest.fixture
+def quick_rival(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program, which adds a line to each file at the very moment at which that is renamed into its place."""
+    rename = Path.replace
+
+    def replace(fresh: Path, path: Path) -> Path:
+        rename(fresh, path)
+        with path.open("ab") as file:
+            file.write(b"8.8.4.4\n")
+        return path
+
+    monkeypatch.setattr(Path, "replace", replace)

@@ -55,6 +55,27 @@ def test_a_map_that_was_removed_is_missed_until_it_is_looked_at(relay: Kept) -> 
     relay.close()
 
 
+def test_what_another_program_does_in_a_spool_before_a_change_of_ours_is_noticed_after_it(tmp_path: Path) -> None:
+    relay = SpoolMap(tmp_path / "spool")
+    relay.keys()
+    (relay.path / "8.8.4.4").touch()
+    relay.change([HOME], [])
+    assert relay.disturbed()
+    assert relay.keys() == {HOME.address, "8.8.4.4"}
+    assert not relay.disturbed()
+    relay.close()
+
+
+def test_what_another_program_writes_right_after_our_change_is_noticed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    relay = TextMap(tmp_path / "relay.txt", "%i")
+    relay.keys()
+    request.getfixturevalue("quick_rival")
+    relay.change([HOME], [])
+    assert relay.disturbed()
+
+
 def test_what_another_program_publishes_is_noticed(relay: Kept, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     relay.change([HOME], [])
     other = KINDS[request.node.callspec.params["relay"]](tmp_path / "other")

@@ -108,6 +108,15 @@ def test_a_change_by_another_program_is_told_and_the_change_is_published(relay: 
     assert relay.keys() == {"192.0.2.8"}
 
 
+def test_what_another_program_does_right_after_our_change_is_noticed(
+    relay: PostmapMap, entry: Make, request: pytest.FixtureRequest
+) -> None:
+    relay.keys()
+    request.getfixturevalue("quick_rival")
+    relay.change([entry("192.0.2.7")], [])
+    assert relay.disturbed()
+
+
 def test_a_damaged_database_is_told_with_the_remedy(relay: PostmapMap, tmp_path: Path) -> None:
     relay.keys()
     relay.path.write_bytes(b"")

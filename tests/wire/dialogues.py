@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from poprelay.clock import Clock
 from poprelay.services import Find
 from poprelay.services.asking import Asking
 from poprelay.services.policy import PolicyDialogue
@@ -17,7 +16,7 @@ from poprelay.wire.socketmap import found
 DIALOGUES: dict[str, Callable[[Find], Dialogue]] = {
     "socketmap": lambda find: SocketmapDialogue(Asking("socketmap", find), "relay", found("OK")),
     "sendmail": lambda find: SocketmapDialogue(Asking("socketmap", find), "", found("RELAY"), "ipv6:"),
-    "policy": lambda find: PolicyDialogue(Asking("policy", find), Clock()),
+    "policy": lambda find: PolicyDialogue(Asking("policy", find)),
     "readsocket": lambda find: ReadSocketDialogue(Asking("readsocket", find)),
     "tcp_table": lambda find: TcpTableDialogue(Asking("tcp_table", find)),
 }

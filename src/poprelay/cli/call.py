@@ -58,7 +58,13 @@ class Call:
     def _without_daemon(self) -> Iterator[Row]:
         if self._writes:
             from poprelay.daemon.offline import carry_out
+
+            rows, self.exit_code = carry_out(self._config_path, self._operation, self._arguments)
+            yield from rows
         else:
-            from poprelay.daemon.reading import look as carry_out
-        rows, self.exit_code = carry_out(self._config_path, self._operation, self._arguments)
-        yield from rows
+            from poprelay.daemon.reading import look
+
+            for row in look(self._config_path, self._operation, self._arguments):
+                self.exit_code = row.pop("exit", self.exit_code)
+                if row:
+                    yield row

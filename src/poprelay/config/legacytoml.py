@@ -15,6 +15,7 @@ from typing import Final
 from poprelay.agents.perl import LONGEST, read_perl
 from poprelay.config.legacy import DEFAULTS, KNOWN, OTHERWISE, Legacy
 from poprelay.config.legacycommand import Command
+from poprelay.config.listen import LONGEST_SOCKET
 
 AGENTS: Final[dict[str, tuple[str, ...]]] = {
     "ipop3d": ("uw-imap",),
@@ -37,7 +38,6 @@ OPTION_OF: Final[tuple[tuple[tuple[str | int, ...], str], ...]] = (
 )
 """Which option a key of the result comes from."""
 
-_LONGEST_SOCKET: Final = 103
 _INTRANET: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 _EXAMPLES: Final = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32")
 _STATS: Final = (
@@ -196,7 +196,7 @@ def _default_format(legacy: Legacy) -> str:
 def _socket(directory: Path) -> Path:
     """The control socket beside the ledger, unless a socket's path cannot be that long."""
     path = directory / ".control.sock"
-    if len(fsencode(path)) <= _LONGEST_SOCKET:
+    if len(fsencode(path)) <= LONGEST_SOCKET:
         return path
     return Path(f"/run/poprelay-{sha256(fsencode(directory)).hexdigest()[:12]}.sock")
 

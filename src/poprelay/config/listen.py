@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 import msgspec
+
+LONGEST_SOCKET: Final = 103
+"""Bytes of a unix socket's path that every system takes (BSD: 104 with its NUL; Linux: 108)."""
 
 
 class Listen(msgspec.Struct, frozen=True):

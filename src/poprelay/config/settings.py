@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from poprelay.address import Network, canonical, covers, special
-from poprelay.config.listen import Listen
+from poprelay.config.listen import LONGEST_SOCKET, Listen
 from poprelay.config.section import Section
 from poprelay.model import Address
 
@@ -21,9 +21,6 @@ LEDGER: Final = Path("/var/lib/poprelay/private/ledger.db")
 CONTROL: Final = Listen(unix=Path("/run/poprelay/control.sock"))
 NETWORKS_WORD: Final = "mta"
 """In `exclude_networks`: what the MTA trusts anyway."""
-
-_LONGEST_SOCKET: Final = 103
-"""Bytes of a unix socket's path that every system takes (BSD: 104 with its NUL; Linux: 108)."""
 
 
 class Relay(msgspec.Struct, frozen=True):
@@ -190,8 +187,8 @@ def _control(section: Section) -> ControlSettings:
     if listen.unix is None:
         why = "the control socket is a unix socket: only there the kernel says who asks"
         section.refuse("listen", why, 'write "unix:/path"')
-    elif len(os.fsencode(listen.unix)) > _LONGEST_SOCKET:
-        section.refuse("listen", f"a unix socket's path has at most {_LONGEST_SOCKET} bytes", "choose a shorter one")
+    elif len(os.fsencode(listen.unix)) > LONGEST_SOCKET:
+        section.refuse("listen", f"a unix socket's path has at most {LONGEST_SOCKET} bytes", "choose a shorter one")
     settings = ControlSettings(
         listen=listen,
         mode=section.mode("mode", 0o660),

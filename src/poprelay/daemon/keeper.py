@@ -25,6 +25,7 @@ from poprelay.daemon.publisher import Publisher
 from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
+from poprelay.ledger.reasons import stable
 from poprelay.ledger.record import Record
 from poprelay.model import Address, Change, Closed, Login, Opened, Outcome, Refused, Renewed, Revocation
 from poprelay.sources import Batch
@@ -63,7 +64,7 @@ class Keeper:
         """Where reading stands, for each source."""
         self.listeners: set[Listener] = set()
         self.changes: Counter[tuple[str, str]] = Counter()
-        """How many there were, by kind and reason."""
+        """How many there were, by kind and reason; of what an order closed, without the order's own words."""
         self.stale = 0
         """Logins that were too old to open anything."""
         self.skewed = 0
@@ -341,7 +342,7 @@ class Keeper:
                     agent=grant.agent,
                 )
             case Closed(grant=grant, reason=reason):
-                self.changes["closed", reason] += 1
+                self.changes["closed", stable(reason)] += 1
                 say.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)
             case Refused(address=address, user=user, reason=reason):
                 self.changes["refused", reason] += 1

@@ -7,6 +7,7 @@ yields rows: plain dicts, ready for JSON, with RFC 3339 times and stable keys. A
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from poprelay.address import canonical
 from poprelay.daemon.explaining import explanation
 from poprelay.daemon.rows import Row, change_row, denial_row, grant_row
 from poprelay.errors import PoprelayError, Refused
-from poprelay.ledger.history import History
+from poprelay.ledger.history import History, Past
 from poprelay.model import Address, Allowed, Change, Closed, Instant, Revocation
 from poprelay.spans import parse_span, show_span
 
@@ -30,6 +31,8 @@ A = TypeVar("A", bound=msgspec.Struct)
 
 BREATH = 100
 """Rows made before others get a turn."""
+PAGE = 1000
+"""Rows of the history in hand at a time."""
 PATIENCE = 5.0
 """Seconds to wait for the store, and for the maps, before saying that they are not done yet."""
 LONGEST = 3650 * 86_400.0
@@ -221,18 +224,27 @@ async def lift(house: House, _by: str, asked: Filter) -> AsyncGenerator[Row, Non
 
 
 async def history(house: House, _by: str, asked: Asked) -> AsyncGenerator[Row, None]:
-    """Every change, newest first."""
+    """Every change, newest first; read by the page, so that a long answer takes no more memory than a short one."""
     keeper = house.keeper
     span = _span("since", asked.since)
-    since = None if span is None else keeper.clock.now() - span
+    since = -math.inf if span is None else keeper.clock.now() - span
     address = _wanted(keeper, asked.address)
 
-    def read() -> Sequence[Row]:
+    def read(before: Past | None, most: int) -> Sequence[Past]:
         with History(house.ledger_path) as past:
-            return list(past.rows(user=asked.user, address=address, since=since, limit=asked.limit))
+            return list(past.find(user=asked.user, address=address, since=since, before=before, limit=most))
 
-    for row in await asyncio.to_thread(read):
-        yield row
+    last = None
+    for start in range(0, asked.limit, PAGE):
+        most = min(PAGE, asked.limit - start)
+        page = await asyncio.to_thread(read, last, most)
+        for number, past in enumerate(page, start=1):
+            yield past.row()
+            if not number % BREATH:
+                await asyncio.sleep(0)
+        if len(page) < most:
+            return
+        last = page[-1]
 
 
 async def explain(house: House, _by: str, asked: One) -> AsyncGenerator[Row, None]:

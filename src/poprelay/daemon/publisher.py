@@ -19,6 +19,7 @@ from poprelay.daemon.collector import put_aside
 from poprelay.daemon.metrics.timings import Timings
 from poprelay.errors import MapError
 from poprelay.ledger.ledger import Ledger
+from poprelay.ledger.sharded import Sharded
 from poprelay.maps import Derived, Entry, Map, Watched
 from poprelay.model import Address, Instant
 
@@ -37,7 +38,7 @@ class Publisher:
 
     def __init__(self, target: Map, ledger: Ledger, now: Callable[[], Instant], *, adds: bool = True) -> None:
         self.map = target
-        self.published: set[str] | None = None
+        self.published: Sharded[str, None] | None = None
         """What the map holds as far as we know; None before it was compared with the ledger."""
         self.trouble = ""
         """What the last look found wrong, in one sentence; '' for nothing."""
@@ -158,7 +159,7 @@ class Publisher:
 
     async def _compare(self) -> None:
         self._touched = False
-        self.published = held = await self._call(self.map.keys)
+        self.published = held = await self._call(lambda: _sharded(self.map.keys()))
         put_aside()
         missing = stale = 0
         for number, key in enumerate(chain(self._ledger.addresses(), held), start=1):
@@ -201,8 +202,14 @@ class Publisher:
         with self.timings.measure():
             await self._change(added, removed)
         self._owes = False
-        self.published.update(entry.address for entry in added)
-        self.published.difference_update(removed)
+        for number, entry in enumerate(added, start=1):
+            self.published.shard(entry.address)[entry.address] = None
+            if not number % SLICE:
+                await asyncio.sleep(0)
+        for number, key in enumerate(removed, start=1):
+            self.published.shard(key).pop(key, None)
+            if not number % SLICE:
+                await asyncio.sleep(0)
         if added or removed:
             self.changes += 1
             self._rest_until = time.monotonic() + self.map.interval
@@ -228,3 +235,11 @@ class Publisher:
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+def _sharded(keys: set[str]) -> Sharded[str, None]:
+    """The same keys, where one more never holds anybody up."""
+    found: Sharded[str, None] = Sharded()
+    for key in keys:
+        found.shard(key)[key] = None
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pkgutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +18,7 @@ from poprelay.config.load import read_document
 from poprelay.config.section import Section
 from poprelay.config.settings import Settings, read_settings
 from poprelay.daemon.client import START
-from poprelay.daemon.operations import OPERATIONS
+from poprelay.daemon.operations import BREATH, OPERATIONS
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.rows import Row
 from poprelay.daemon.terms import rules_of, terms_of
@@ -64,8 +64,8 @@ class Reading:
         return {one.name: holds(one, address) for one in self._maps}
 
 
-def look(config_path: Path, operation: str, arguments: Row) -> tuple[list[Row], int]:
-    """Carry out one operation that only reads; its rows and its exit code. Raises ConfigError, StoreError, …"""
+def look(config_path: Path, operation: str, arguments: Row) -> Iterator[Row]:
+    """Carry out one operation that only reads, as its rows are taken. Raises ConfigError, StoreError, …"""
     document = read_document(config_path)
     settings = read_settings(document.root)
     maps = _maps(document.root) if operation == "explain" else []
@@ -80,7 +80,10 @@ def look(config_path: Path, operation: str, arguments: Row) -> tuple[list[Row], 
         ledger = Ledger(terms_of(settings), rules_of(settings))
         ledger.unavailable = str(error)
     house = Reading(settings, maps, ledger, clock, is_served=not document.root.given("services"))
-    return asyncio.run(rows_of(OPERATIONS[operation].run(house, user_name(os.getuid()), arguments)))
+    rows = OPERATIONS[operation].run(house, user_name(os.getuid()), arguments)
+    with asyncio.Runner() as runner:
+        while some := runner.run(_next(rows)):
+            yield from some
 
 
 def read_ledger(settings: Settings, clock: Clock) -> Ledger:
@@ -109,6 +112,16 @@ async def rows_of(rows: AsyncIterator[Row]) -> tuple[list[Row], int]:
         if row:
             found.append(row)
     return found, exit_code
+
+
+async def _next(rows: AsyncIterator[Row]) -> list[Row]:
+    """As many of the next rows as are made without giving others a turn; none at the end."""
+    found: list[Row] = []
+    async for row in rows:
+        found.append(row)
+        if len(found) == BREATH:
+            break
+    return found
 
 
 def become_owner(ledger: Path) -> None:

@@ -23,12 +23,18 @@ class Lookout:
         self.remarks: tuple[str, ...] = ()
         self._last: Surroundings | None = None
         self.ask_mta = ask_mta
+        self._turn = asyncio.Lock()
 
     async def look(self) -> Surroundings:
-        """The surroundings as they are now. What cannot be read becomes a remark that `status` shows.
+        """The surroundings as they are now. What cannot be read becomes a remark that `status` shows. One look after
+        the other: whoever takes them over in this order ends with what was asked for last.
 
         Raises PoprelayError if nothing was ever known of them: without that, nothing may open.
         """
+        async with self._turn:
+            return await self._look()
+
+    async def _look(self) -> Surroundings:
         try:
             found, remarks = await asyncio.to_thread(look_around, ask_mta=self.ask_mta)
         except OSError as error:

@@ -7,7 +7,10 @@ its line does not tell.
 from __future__ import annotations
 
 import hashlib
-import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -17,6 +20,8 @@ from poprelay.model import Instant, Login
 MOST: Final = 65_536
 """Logins remembered at most; those first read longest ago go before that. A host whose clock is years ahead makes one
 of every login, and none of them ever ends."""
+_SPARE: Final = 256
+"""Entries that the heap may have in any case before it is made anew."""
 
 
 class Early(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -27,11 +32,12 @@ class Early(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Ahead:
-    """All that are remembered, by their mark."""
+    """All that are remembered, by their mark, in the order in which they were first read."""
 
     def __init__(self) -> None:
-        self._logins: dict[bytes, Early] = {}
-        self._next_end = math.inf
+        self._logins: OrderedDict[bytes, Early] = OrderedDict()  # a dict looks long for its first, once many are gone
+        self._ends: list[tuple[Instant, bytes]] = []
+        """A heap of when each ends; it may know some that are gone."""
 
     def __bool__(self) -> bool:
         return bool(self._logins)
@@ -41,23 +47,30 @@ class Ahead:
 
     def put(self, login: bytes, early: Early) -> None:
         self._logins[login] = early
-        self._next_end = min(self._next_end, early.until)
+        heappush(self._ends, (early.until, login))
+        if len(self._ends) > 4 * len(self._logins) + _SPARE:
+            self._ends = [(one.until, name) for name, one in self._logins.items()]
+            heapify(self._ends)
 
     def remove(self, login: bytes) -> None:
         self._logins.pop(login, None)
+        while self._ends and self._ends[0][1] not in self._logins:
+            heappop(self._ends)
 
     def ended(self, now: Instant) -> list[bytes]:
-        """Those that need no remembering any more, and those that are too many."""
-        surplus = len(self._logins) - MOST
-        if now < self._next_end and surplus <= 0:
-            return []
-        ended = [login for login, early in self._logins.items() if early.until <= now]
-        kept = self._logins.keys() - set(ended)
-        self._next_end = min((self._logins[login].until for login in kept), default=math.inf)
-        surplus = len(kept) - MOST
-        if surplus > 0:
-            ended += sorted(kept, key=lambda login: self._logins[login].read)[:surplus]
-        return ended
+        """Those that need no remembering any more, and those that are too many. Looks at these alone."""
+        ended = {login for login in self._due(now) if login in self._logins and self._logins[login].until <= now}
+        surplus = len(self._logins) - len(ended) - MOST
+        kept = (login for login in self._logins if login not in ended)
+        return [*ended, *islice(kept, max(surplus, 0))]
+
+    def _due(self, now: Instant) -> Iterator[bytes]:
+        """Whose entries in the heap are due."""
+        places = [0]
+        for place in places:
+            if place < len(self._ends) and self._ends[place][0] <= now:
+                places += (2 * place + 1, 2 * place + 2)
+                yield self._ends[place][1]
 
 
 def mark(login: Login) -> bytes:

@@ -30,9 +30,11 @@ _OLDEST: Final = "DELETE FROM history WHERE id IN (SELECT id FROM history"
 
 
 class Past(msgspec.Struct, frozen=True, gc=False):
-    """One row of the history. `at` is the instant of the change; of refusals that of the last, `first_at` that of the
-    first, and `count` how many. `opened` and `until` are the grant's, None where none was opened."""
+    """One row of the history. `id` numbers rows as they come; `at` is the instant of the change; of refusals that of
+    the last, `first_at` that of the first, and `count` how many. `opened` and `until` are the grant's, None where none
+    was opened."""
 
+    id: int
     at: Instant
     change: str
     address: Address
@@ -78,40 +80,34 @@ class History:
         user: str | None = None,
         address: Address | None = None,
         since: Instant = -math.inf,
+        before: Past | None = None,
         limit: int | None = None,
     ) -> Iterator[Past]:
-        """Every change since then, newest first; of this user, at this address, where named.
+        """Every change since then, newest first; of this user, at this address, and after the row `before` in this
+        order, where named.
 
         Read it to the end soon: until then the write-ahead log cannot shrink.
         """
-        where = ["at >= ?"]
-        given: list[Any] = [since]
+        stretches: list[tuple[str, list[Any]]] = [("at >= ?", [since])]
+        if before is not None:  # one comparison of (at, id) would pass over all rows of that instant again
+            stretches = [("at = ? AND id < ?", [before.at, before.id]), ("at >= ? AND at < ?", [since, before.at])]
+        whose = ""
+        asked: list[Any] = []
         if user is not None:
-            where.append("user = ?")
-            given.append(raw(user))
+            whose += " AND user = ?"
+            asked.append(raw(user))
         if address is not None:
-            where.append("address = ?")
-            given.append(address)
+            whose += " AND address = ?"
+            asked.append(address)
+        query = " UNION ALL ".join(
+            f"SELECT id, {_COLUMNS} FROM history WHERE {stretch}{whose}"  # noqa: S608  # our own words only
+            for stretch, _ in stretches
+        )
+        given = [value for _, edges in stretches for value in (*edges, *asked)]
         given.append(-1 if limit is None else limit)
         with reporting(self._path, "read"):
-            for row in self._connection.execute(
-                f"SELECT {_COLUMNS} FROM history WHERE {' AND '.join(where)} "  # noqa: S608  # our own words only
-                "ORDER BY at DESC, id DESC LIMIT ?",
-                given,
-            ):
+            for row in self._connection.execute(f"{query} ORDER BY at DESC, id DESC LIMIT ?", given):
                 yield _past(row)
-
-    def rows(
-        self,
-        *,
-        user: str | None = None,
-        address: Address | None = None,
-        since: Instant | None = None,
-        limit: int | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """The same as rows that are ready for JSON."""
-        for past in self.find(user=user, address=address, since=-math.inf if since is None else since, limit=limit):
-            yield past.row()
 
     def close(self) -> None:
         self._connection.close()
@@ -178,9 +174,11 @@ def prune(connection: sqlite3.Connection, before: Instant, most: int, step: int)
 
 
 def _past(row: Row) -> Past:
-    at, change, address, user, basis, opened, until, agent, reason, first_at, count = row
+    id_, at, change, address, user, basis, opened, until, agent, reason, first_at, count = row
     try:
-        return Past(at, change, address, text(user), basis, opened, until, text(agent), text(reason), first_at, count)
+        return Past(
+            id_, at, change, address, text(user), basis, opened, until, text(agent), text(reason), first_at, count
+        )
     except AttributeError as error:  # what should be bytes is not
         raise StoreDamaged("a row of the ledger's history is damaged") from error
 

@@ -100,7 +100,7 @@ class Ledger:
                 before = math.nextafter(revocation.at, -math.inf)
                 state.wiped_at = max(state.wiped_at, before)
         state.crowds.update((address, Crowd.from_bytes(packed)) for address, packed in snapshot.crowds.items())
-        for login, early in snapshot.ahead.items():
+        for login, early in sorted(snapshot.ahead.items(), key=lambda one: one[1].read):
             state.ahead.put(login, early)
         rows = sorted(snapshot.refusals, key=lambda row: row.first_at)
         state.remember({(row.address, row.user, row.reason): row for row in rows}, now)

@@ -32,3 +32,8 @@ CLOSED: Final[dict[str, str]] = {
     "gateway": "max_users_per_address was crossed there: it is no client",
 }
 """Why a grant ended."""
+
+
+def stable(reason: str) -> str:
+    """Why a grant ended, without the words of whoever ordered it: one of `CLOSED`."""
+    return reason.partition(":")[0]

@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 
 NEW_FILE = 0o644
+
+Identity: TypeAlias = tuple[int, int, int, int]
 
 
 class ChangedMeanwhileError(Exception):
@@ -27,13 +31,17 @@ def temporary(name: str) -> str:
     return f".{name}.{os.getpid()}.new~"
 
 
-def look(path: Path) -> tuple[int, ...] | None:
-    """What is another when somebody has replaced or changed the file or directory; None if it is missing."""
+def identity(status: os.stat_result) -> Identity:
+    """What is another when somebody has replaced or changed the file or directory."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def look(path: Path) -> Identity | None:
+    """The identity of what stands there now; None if that is missing."""
     try:
-        status = path.stat()
+        return identity(path.stat())
     except FileNotFoundError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def sweep(path: Path) -> None:
@@ -67,8 +75,8 @@ def create(path: Path, make: Callable[[Path], None]) -> None:
     sync_directory(path.parent)
 
 
-def replace(path: Path, content: bytes, like: os.stat_result | None, *, age: float = 0.0) -> None:
-    """Put `content` in the place of `path`, durably.
+def replace(path: Path, content: bytes, like: os.stat_result | None, *, age: float = 0.0) -> Identity:
+    """Put `content` in the place of `path`, durably. Returns the identity of the new file, taken before it stood there.
 
     `like` is what the present file was when it was read: its owner, mode and extended attributes are kept as far as we
     may; None where there was none. The new file's time lies `age` seconds back. Raises ChangedMeanwhileError if the
@@ -92,7 +100,8 @@ def replace(path: Path, content: bytes, like: os.stat_result | None, *, age: flo
             file.seek(0)
             if file.read() != content:
                 raise MapError(f"{fresh} does not read back as it was written", remedy="check the disk")
-        if _differs(path, like):
+            ours = identity(os.fstat(descriptor))
+        if look(path) != (None if like is None else identity(like)):
             raise ChangedMeanwhileError
         fresh.replace(path)
     except BaseException:
@@ -100,6 +109,7 @@ def replace(path: Path, content: bytes, like: os.stat_result | None, *, age: flo
             fresh.unlink()
         raise
     sync_directory(path.parent)
+    return ours
 
 
 def _liken(path: Path, fresh: Path, like: os.stat_result) -> None:
@@ -110,25 +120,3 @@ def _liken(path: Path, fresh: Path, like: os.stat_result) -> None:
         shutil.copystat(path, fresh)
     except FileNotFoundError as error:
         raise ChangedMeanwhileError from error
-
-
-def _differs(path: Path, like: os.stat_result | None) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return like is not None
-    return like is None or identity(there) != identity(like)
-
-
-def identity(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What changes when another file takes the place, or another program writes."""
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

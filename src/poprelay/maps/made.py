@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 from poprelay.maps import atomic, command
 from poprelay.maps.trouble import explained
 from poprelay.maps.uptake import TIMEOUT
@@ -56,8 +57,11 @@ class Made:
                 fresh.unlink(missing_ok=True)
 
 
-def publish(fresh: Path, database: Path, *, like: Path) -> None:
-    """Put a new database in its place, durably: with owner and mode of the one before, or of the file `like`."""
+def publish(fresh: Path, database: Path, *, like: Path) -> atomic.Identity:
+    """Put a new database in its place, durably: with owner and mode of the one before, or of the file `like`.
+
+    Returns its identity, taken before it stood there.
+    """
     descriptor = os.open(fresh, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         status = (database if database.exists() else like).stat()
@@ -65,10 +69,12 @@ def publish(fresh: Path, database: Path, *, like: Path) -> None:
             os.fchown(descriptor, status.st_uid, status.st_gid)
         os.fchmod(descriptor, status.st_mode & 0o777)
         os.fsync(descriptor)
+        ours = atomic.identity(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     fresh.replace(database)
-    atomic.sync_directory(database.parent)
+    sync_directory(database.parent)
+    return ours
 
 
 def overwrite(database: Path, content: bytes) -> None:

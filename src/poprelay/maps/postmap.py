@@ -58,7 +58,7 @@ class PostmapMap:
         self._value = value
         self._held: set[str] | None = None
         """What it holds as far as we know, foreign records too; None before we have looked."""
-        self._seen: tuple[int, ...] | None = None
+        self._seen: atomic.Identity | None = None
 
     @classmethod
     def from_section(cls, section: Section, kind: str, suffix: str, read: Read) -> Self:
@@ -140,9 +140,9 @@ class PostmapMap:
             command.run((self.postmap, f"{self._kind}:{text}"), timeout=self.timeout)
             if self._records(fresh) != wanted:
                 raise MapError(f"{fresh} does not read back as it was written", remedy="check the disk")
-            made.publish(fresh, real, like=text)
+            seen = made.publish(fresh, real, like=text)
         finally:
             for file in (text, fresh):
                 file.unlink(missing_ok=True)
-        self._held, self._seen = wanted, atomic.look(real)
+        self._held, self._seen = wanted, seen
         return wanted

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 
 from poprelay.address import is_canonical
 from poprelay.errors import MapError
+from poprelay.ledger.files import sync_directory
 from poprelay.maps import Entry, atomic, heritage
 from poprelay.maps.keys import checked, foreign, foreign_record
 from poprelay.maps.trouble import explained
@@ -56,7 +57,7 @@ class SpoolMap:
         self.name = f"spool {path}"
         self._form = form
         self._directory: int | None = None
-        self._seen: tuple[int, ...] | None = None
+        self._seen: atomic.Identity | None = None
         self._was_open = False
         """Whether others could write in it when we came."""
 
@@ -89,16 +90,20 @@ class SpoolMap:
             if not self._is_current():
                 self.close()
             directory = self._open()
+            seen = atomic.look(self.path)
+            leftovers: list[str] = []
             found: set[str] = set()
             with os.scandir(directory) as entries:
                 for entry in entries:
                     leftover = _LEFTOVER.fullmatch(entry.name)
                     if leftover and is_canonical(leftover[1]):
-                        os.unlink(entry.name, dir_fd=directory)
+                        leftovers.append(entry.name)
                     elif is_canonical(entry.name) and not entry.is_dir(follow_symlinks=False):
                         plain = entry.is_file(follow_symlinks=False)
                         found.add(entry.name if plain else foreign(entry.name.encode()))
-            self._seen = atomic.look(self.path)
+            for name in leftovers:
+                os.unlink(name, dir_fd=directory)
+            self._seen = atomic.look(self.path) if leftovers else seen
             return found
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
@@ -114,6 +119,7 @@ class SpoolMap:
             replaced = self._directory is not None and not self._is_current()
             if replaced:
                 self.close()
+            undisturbed = atomic.look(self.path) == self._seen
             directory = self._open()
             touched = False
             for name in sorted(plain | odd):
@@ -127,7 +133,8 @@ class SpoolMap:
                 touched = True
             if touched:
                 os.fsync(directory)
-            self._seen = atomic.look(self.path)
+            if undisturbed:  # else that is still to be told
+                self._seen = atomic.look(self.path)
         if replaced:
             raise MapError(f"{self.name}: the directory was replaced", remedy="it is compared with the ledger again")
 
@@ -152,7 +159,7 @@ class SpoolMap:
             with suppress(FileExistsError):
                 self.path.mkdir()
                 self.path.chmod(0o755)
-                atomic.sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
             self._directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self._directory
 

@@ -88,7 +88,7 @@ class TextMap:
         self._always = always
         self._taken = taken
         self._age = age
-        self._seen: tuple[int, ...] | None = None
+        self._seen: atomic.Identity | None = None
         self._left: bytes | None = None
         """What stood below the marker when we last read or wrote it; None before that."""
         self._order: list[str] = []
@@ -123,7 +123,7 @@ class TextMap:
                 return set()
             if self._misses_database(real):
                 self._owed(real).touch()
-            self._left, self._order, self._seen = below, [], atomic.look(real)
+            self._left, self._order, self._seen = below, [], atomic.identity(status)
             return self._parse(below or b"")
 
     def change(self, added: Sequence[Entry], removed: Collection[str]) -> None:
@@ -198,14 +198,15 @@ class TextMap:
                 kept = {key for key in self._parse(old or b"") if foreign_record(key) is None}
             order = self._sorted(self._ours((kept - leaving) | arriving, real, above))
             below = self._render(order)
+            seen = atomic.identity(status) if status else None
             if old != below:  # a file without our marker is published even if nobody is allowed: for its commands
                 if self._uptake:
                     self._owed(real).touch()
                 try:
-                    atomic.replace(real, above + MARKER.encode() + b"\n" + below, status, age=self._age)
+                    seen = atomic.replace(real, above + MARKER.encode() + b"\n" + below, status, age=self._age)
                 except atomic.ChangedMeanwhileError:
                     continue
-            self._left, self._order, self._seen = below, order, atomic.look(real)
+            self._left, self._order, self._seen = below, order, seen
             return disturbed
         raise MapError(f"{self.name}: another program keeps changing it", remedy="find out which, and stop it")
 

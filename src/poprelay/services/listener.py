@@ -18,11 +18,9 @@ from typing import Self
 
 import msgspec
 
+from poprelay.config.listen import LONGEST_SOCKET
 from poprelay.config.section import Listen, Section
 from poprelay.errors import ServiceError
-
-_LONGEST_PATH = 103
-"""Bytes of a unix socket's path that every system takes (BSD: 104 with its NUL; Linux: 108)."""
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -48,8 +46,8 @@ class Door(msgspec.Struct, frozen=True):
             for key in ("mode", "group"):
                 if key in section.spec:
                     section.refuse(key, "only a unix socket has one", 'listen on "unix:/path", or leave it out')
-        elif len(os.fsencode(listen.unix)) > _LONGEST_PATH:
-            section.refuse("listen", f"a unix socket's path has at most {_LONGEST_PATH} bytes", "choose a shorter one")
+        elif len(os.fsencode(listen.unix)) > LONGEST_SOCKET:
+            section.refuse("listen", f"a unix socket's path has at most {LONGEST_SOCKET} bytes", "choose a shorter one")
         its = section.spec if listen.unix is None else ("mode", "group")
         return cls(
             listen,

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Self
 
-from poprelay.clock import Clock
 from poprelay.config.section import Section
-from poprelay.model import Allowed, Instant, Outcome, Unavailable
+from poprelay.model import Allowed, Outcome, Unavailable
 from poprelay.services.answering import Answering
 from poprelay.services.asking import Asking
 from poprelay.services.listener import Door
@@ -20,13 +19,13 @@ from poprelay.wire import Bad
 from poprelay.wire.policy import Action, Delegated, Policy, reply
 
 
-def decide(request: Delegated, allowed: Outcome, now: Instant) -> Action:  # noqa: ARG001 - see the docstring
+def decide(request: Delegated, allowed: Outcome) -> Action:
     """What Postfix shall do with `request`, whose client's address is `allowed` or not.
 
     Only at RCPT is there a recipient to relay to, so only there does a live grant permit. At the other stages (CONNECT,
     EHLO, MAIL, DATA, VRFY, …) an OK would skip checks that have nothing to do with relaying, or repeat an answer that
     was already given: DUNNO. 'Cannot tell' is DEFER_IF_REJECT at every stage, for it permits nothing at any.
-    That a grant is live has been judged by the ledger; `now` is for decisions about the request itself.
+    That a grant is live has been judged by the ledger.
     """
     if isinstance(allowed, Unavailable):
         return Action.DEFER_IF_REJECT
@@ -51,18 +50,16 @@ class PolicyService(Answering):
         return cls(Door.from_section(section, idle=IDLE))
 
     def dialogue(self, asking: Asking) -> Callable[[], Dialogue]:
-        clock = Clock()
-        return lambda: PolicyDialogue(asking, clock)
+        return lambda: PolicyDialogue(asking)
 
 
 class PolicyDialogue:
     """What one peer asks and is told. Trouble gets no reply, as the protocol wants."""
 
-    __slots__ = ("_asking", "_clock", "_engine", "finished", "refused")
+    __slots__ = ("_asking", "_engine", "finished", "refused")
 
-    def __init__(self, asking: Asking, clock: Clock) -> None:
+    def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._clock = clock
         self._engine = Policy()
         self.refused: Bad | None = None
         self.finished = False
@@ -74,7 +71,7 @@ class PolicyDialogue:
             if isinstance(request, Bad):
                 self.refused = request
                 break
-            action = decide(request, self._asking.outcome(request.client_address), self._clock.now())
+            action = decide(request, self._asking.outcome(request.client_address))
             self._asking.tally.add(_WORDS[action])
             replies.append(reply(action))
         return b"".join(replies)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Final, Self
 import msgspec
 
 from poprelay.errors import SourceError
+from poprelay.sources.ready import is_ready, until_ready
 
 SUPPRESSED: Final = "a596d6fe7bfa4994828e72309e95d61e"
 """The MESSAGE_ID of journald's own word that it dropped messages by its rate limit (SD_MESSAGE_JOURNAL_DROPPED)."""
@@ -127,7 +127,7 @@ class Journalctl:
         while missing > 0:
             try:
                 async with asyncio.timeout_at(None if chunks else until):
-                    await self._readable()
+                    await until_ready(self._out.fileno())
             except TimeoutError:
                 return None
             try:
@@ -138,7 +138,7 @@ class Journalctl:
                 break
             chunks.append(chunk)
             missing -= len(chunk)
-            if until is not None and not self._waits():
+            if until is not None and not is_ready(self._out.fileno()):
                 return Read(b"".join(chunks), more=False)
         return Read(b"".join(chunks), more=True)
 
@@ -169,24 +169,3 @@ class Journalctl:
         self._heard = (self._heard + said)[-_HEARD:]
         if not said:
             self._loop.remove_reader(self._err.fileno())
-
-    def _waits(self) -> bool:
-        """Whether more can be read now."""
-        poll = select.poll()
-        poll.register(self._out, select.POLLIN)
-        return bool(poll.poll(0))
-
-    async def _readable(self) -> None:
-        if self._waits():
-            return
-        ready = self._loop.create_future()
-
-        def wake() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        self._loop.add_reader(self._out.fileno(), wake)
-        try:
-            await ready
-        finally:
-            self._loop.remove_reader(self._out.fileno())

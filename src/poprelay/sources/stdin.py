@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import select
 import stat
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Self
@@ -17,6 +16,7 @@ from poprelay.model import Instant
 from poprelay.sources import Batch
 from poprelay.sources.archive import CHUNK
 from poprelay.sources.lines import Lines
+from poprelay.sources.ready import is_ready, until_ready
 from poprelay.sources.scanning import MakeScanner, scanned_batch, scanner_from_section
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class StdinSource:
         scanner, lines = self._make_scanner(), Lines()
         try:
             waits = _waits(descriptor)
-            if waits and not _ready(descriptor):
+            if waits and not is_ready(descriptor):
                 yield Batch(events=(), position=b"", read_at=self._clock.now(), caught_up=True)
             while True:
                 if waits:
-                    await _readable(descriptor)
+                    await until_ready(descriptor)
                 data = await asyncio.to_thread(os.read, descriptor, CHUNK)
                 if not data:
                     break
@@ -86,7 +86,7 @@ class StdinSource:
                         now=self._clock.now(),
                         modified=_modified(descriptor),
                         position=bytes,
-                        caught_up=waits and not _ready(descriptor),
+                        caught_up=waits and not is_ready(descriptor),
                     )
         except OSError as error:
             if error.errno != errno.EIO:  # a terminal that went away ends
@@ -102,28 +102,3 @@ def _modified(descriptor: int) -> Instant | None:
 def _waits(descriptor: int) -> bool:
     """Whether there may be nothing to read for a while: not so for a regular file."""
     return not stat.S_ISREG(os.fstat(descriptor).st_mode)
-
-
-def _ready(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def _readable(descriptor: int) -> None:
-    """Wait in the event loop, so that nothing is left waiting in a thread when the daemon stops."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    try:
-        loop.add_reader(descriptor, wake)
-    except PermissionError:  # /dev/null and the like are always ready
-        return
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)

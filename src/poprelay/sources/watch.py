@@ -41,7 +41,7 @@ class Watch:
 
     def update(self, wanted: Mapping[Identity, Path]) -> bool:
         """Watch exactly these. True if something new is watched, which may have changed just before."""
-        import asyncinotify  # noqa: PLC0415 - only where `start_watch` found it
+        import asyncinotify  # noqa: PLC0415 - only where `open_watch` found it
 
         mask = asyncinotify.Mask
         names = mask.CREATE | mask.MOVE | mask.DELETE | mask.DELETE_SELF | mask.MOVE_SELF

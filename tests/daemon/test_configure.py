@@ -180,7 +180,7 @@ def test_the_ledger_gets_the_terms_and_the_rules_of_the_config(read: Read) -> No
 
 def test_every_setting_of_relay_reaches_the_ledger_or_is_the_daemons(read: Read) -> None:
     settings = read(RELAY + SOURCE).settings
-    assert {*settings.relay.__struct_fields__} == {*Terms.__struct_fields__, *RuleTerms.__struct_fields__}
+    assert {*settings.relay.__struct_fields__, "standing"} == {*Terms.__struct_fields__, *RuleTerms.__struct_fields__}
 
 
 @pytest.mark.usefixtures("_elsewhere")

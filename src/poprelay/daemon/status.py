@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def status_row(daemon: Daemon) -> Row:
     ]
     crowded = ledger.crowded(now)
     row: Row = {
-        "version": version("poprelay"),
+        "version": _version(),
         "pid": os.getpid(),
         "since": rfc3339(daemon.since),
         "config": str(daemon.config_path),
@@ -105,6 +106,12 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
     )
     problems.extend(f"{address} has too many users to be one client; refused" for address in row["crowded"])
     return problems
+
+
+@cache
+def _version() -> str:
+    """What runs here, though another may be installed by now; reading it takes longer than all the rest."""
+    return version("poprelay")
 
 
 def _health(health: Health | None, trouble: str = "") -> Row:

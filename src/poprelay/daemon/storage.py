@@ -27,7 +27,7 @@ log = structlog.get_logger()
 HELD_BRIEFLY = 2.0
 """Seconds to wait for the ledger's lock: a command that found no daemon (the minutely cleanup) holds it for less."""
 PRUNE_MOST = 200
-"""Steps of one pruning, so that it never occupies the writer for long; the next one goes on."""
+"""Steps of one pruning; the next one, soon, goes on. Between two steps the writer does what else there is."""
 
 
 class Storage:
@@ -96,12 +96,14 @@ class Storage:
         else:
             await self.writer.run(self._store.checked)
 
-    async def prune(self, now: Instant) -> None:
-        """Forget the history that is older, or more, than the config keeps. Raises StoreError."""
+    async def prune(self, now: Instant) -> bool:
+        """Forget the history that is older, or more, than the config keeps; True if some of it is left to be forgotten.
+        Raises StoreError."""
         before, most = now - self.settings.history, self.settings.history_max_rows
         for _ in range(PRUNE_MOST):
             if not await self.writer.run(lambda: self._store.prune(before, most)):
-                return
+                return False
+        return True
 
     async def close(self) -> None:
         """Write what waits, mark the stop as clean, and let go."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -87,14 +88,17 @@ class Storage:
         """After an unclean stop: read the whole file in the background, and remember what was found."""
         if not self._store.unchecked:
             return
+        worker = ThreadPoolExecutor(1, thread_name_prefix="check")  # the loop would wait for one of its own at its end
         try:
-            await asyncio.to_thread(check_whole, self.settings.path)
+            await asyncio.get_running_loop().run_in_executor(worker, check_whole, self.settings.path)
         except StoreDamaged as error:
             self.damage = str(error)
             await self.writer.run(self._store.condemn)
             log.error("ledger is damaged; it is set aside at the next start", error=self.damage)
         else:
             await self.writer.run(self._store.checked)
+        finally:
+            worker.shutdown(wait=False)
 
     async def prune(self, now: Instant) -> bool:
         """Forget the history that is older, or more, than the config keeps; True if some of it is left to be forgotten.

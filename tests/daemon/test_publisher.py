@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
@@ -407,3 +408,26 @@ async def test_it_is_not_in_step_while_it_has_yet_to_be_made_anew(keeper: Keeper
 
 async def _ask(publisher: Publisher) -> None:
     publisher.make_anew()
+
+
+async def test_what_is_under_way_in_a_map_is_waited_for_but_not_beyond_the_end_of_the_daemon(
+    keeper: Keeper, memory_map: Any, eventually: Any
+) -> None:
+    loop, begun, goes_on = asyncio.get_running_loop(), threading.Semaphore(0), threading.Event()
+    target = memory_map("9.9.9.9")
+
+    def hang() -> None:
+        begun.release()
+        goes_on.wait(10)
+
+    target.before_change = hang
+    at_a_reload, at_the_end = (Publisher(target, keeper.ledger, keeper.clock.now) for _ in range(2))
+    emptied = asyncio.gather(at_a_reload.empty(), at_the_end.empty())
+    for _ in range(2):
+        await eventually(lambda: begun.acquire(blocking=False))
+    closed = asyncio.create_task(at_a_reload.close())
+    await asyncio.wait_for(at_the_end.close(by=loop.time() + 0.05), 5)
+    assert not closed.done()
+    goes_on.set()
+    await asyncio.wait_for(asyncio.gather(emptied, closed), 5)
+    assert target.held == set()

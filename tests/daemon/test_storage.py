@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from poprelay.clock import Clock
+from poprelay.daemon import storage as module
 from poprelay.daemon.configure import read_config
 from poprelay.daemon.storage import Storage
+from poprelay.ledger.history import History
+from poprelay.ledger.record import Record
+from poprelay.model import Address, Grant, Opened
 
 CONFIG = """
 [relay]
@@ -67,3 +71,19 @@ async def test_a_clock_that_is_set_back_later_prolongs_that_no_more_than_one_tha
     clock.time += HOUR
     assert storage.lost_until is None
     await storage.close()
+
+
+async def test_history_that_came_faster_than_one_pruning_forgets_is_forgotten_by_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PRUNE_MOST", 2)
+    config = tmp_path / "poprelay.toml"
+    config.write_text(f"{CONFIG.format(place=tmp_path)}history_max_rows = 100\n")
+    now = float(int(time.time()))
+    storage = Storage(read_config(config).settings, At(now))
+    grant = Grant(Address("9.9.9.9"), "ann", "login", now, now + 60, now, now, 60.0, "dovecot")
+    await storage.writer.commit(Record(history=[Opened(now, grant)] * 2500))
+    assert [await storage.prune(now) for _ in range(3)] == [True, True, False]
+    await storage.close()
+    with History(tmp_path / "ledger.db") as history:
+        assert len([*history.find()]) == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,8 @@ import msgspec
 import pytest
 
 from poprelay.errors import StoreError
-from poprelay.ledger.history import History, Past
+from poprelay.ledger import state
+from poprelay.ledger.history import _REFUSED, History, Past, refusals
 from poprelay.ledger.record import Cell, Record, Refusal
 from poprelay.ledger.sqlite import SqliteStore
 from poprelay.model import Address, Closed, Grant, Opened
@@ -109,6 +111,20 @@ def test_refusals_of_one_address_user_and_reason_within_a_period_share_one_row(
 def test_a_refusal_that_is_written_twice_counts_once(store: SqliteStore, history: History) -> None:
     store.commit([Record(refusals=[EVE]), Record(refusals=[EVE])])
     assert [past.count for past in history.find()] == [1]
+
+
+def test_of_a_flood_of_refusals_the_newest_are_loaded_and_the_index_of_times_finds_them(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "REMEMBERED", 3)
+    flood = [msgspec.structs.replace(EVE, user=f"u{second % 7}", first_at=NOW + second, last_at=NOW + second)
+             for second in range(10)]  # fmt: skip
+    store.commit([Record(refusals=flood, history=[Opened(NOW + 10, ANN)])])
+    with closing(sqlite3.connect(store.path)) as connection:
+        assert refusals(connection, NOW) == flood[:-4:-1]
+        assert refusals(connection, NOW + 9) == flood[9:]
+        plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {_REFUSED}", (NOW, 3))]
+    assert plan == ["SEARCH history USING INDEX history_at (at>?)"]
 
 
 def test_renewals_leave_no_row(store: SqliteStore, history: History) -> None:

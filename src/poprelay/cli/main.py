@@ -9,7 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Final, NoReturn
@@ -44,6 +47,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 """Every command: its module, which holds a click command named `command`, and one line about it."""
 
 USAGE, BUG, INTERRUPTED = 2, 70, 130
+
+LINGER: Final = 2.0
+"""Seconds for what threads still do once all is said and done."""
 
 
 class Commands(click.Group):
@@ -82,7 +88,21 @@ def poprelay() -> None:
 def main(command: click.Command | None = None, name: str = "poprelay") -> NoReturn:
     """Be one command, as `run` says, on this process' own command line; never shows a traceback."""
     _prepare_streams()
-    sys.exit(run(sys.argv[1:], command, name))
+    _leave(run(sys.argv[1:], command, name))
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process, without a thread whose disk or file system hangs; the interpreter would wait for it."""
+    working = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    deadline = time.monotonic() + LINGER
+    for each in working:
+        each.join(max(0.0, deadline - time.monotonic()))
+    if any(each.is_alive() for each in working):
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _prepare_streams() -> None:

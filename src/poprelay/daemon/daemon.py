@@ -3,7 +3,7 @@
 Start: lock and load the ledger, judge every grant again, listen, compare the maps, then follow the sources. Until the
 sources have caught up (at most `PATIENCE` seconds) an address without a plainly live grant is answered 'cannot tell'.
 Stop: no more batches, commit what is under way, let the maps follow, close. The maps keep what they hold, unless
-`on_stop = "empty"`; with `"wipe"` every grant is closed.
+`on_stop = "empty"`; with `"wipe"` every grant is closed. A log or a map whose disk hangs is left behind.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ log = structlog.get_logger()
 
 PATIENCE = 30.0
 DRAIN = 5.0
+LAST = 60.0
+"""Seconds for the maps at the very end: a command that hangs is killed after half of that, and one more is run."""
 SWITCH = 0.001
 """Seconds after which a busy thread lets another go on: the writer comes back from its fsync while the loop is busy."""
 
@@ -208,18 +210,19 @@ class Daemon:
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await control.stop()
+            give_up = asyncio.get_running_loop().time() + LAST
             wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
             if wipes:
                 await keeper.wipe(wiping("stop", keeper.clock.now()))
             self.parts.hurry()
             await keeper.published(DRAIN)
             if wipes or self.config.settings.daemon.on_stop == "empty":
-                await self.parts.empty_maps()  # after a wipe, for those that wait to be tried again
+                await self.parts.empty_maps(give_up)  # after a wipe, for those that wait to be tried again
             broke = ticker.done()
             ticker.cancel()
             await asyncio.wait([ticker])
             await keeper.durable(DRAIN)
-            await self.parts.stop("service", "map")
+            await self.parts.end(give_up)
             await keeper.close()
             self._remove_control_socket()
         if broke:

@@ -92,10 +92,16 @@ class Parts:
         for publisher in self.publishers.values():
             publisher.hurry()
 
-    async def empty_maps(self) -> None:
-        """For the end of the daemon: remove every address from every map, and publish no more."""
-        for name in self.publishers:
-            await self._empty(name)
+    async def empty_maps(self, by: float) -> None:
+        """For the end of the daemon: remove every address from every map, and publish no more. One that hangs keeps
+        nobody from the others, and is left when the loop's clock says `by`."""
+        await asyncio.gather(*(self._empty(name, by) for name in self.publishers))
+
+    async def end(self, by: float) -> None:
+        """For the end of the daemon: stop the services, and the maps, each at the latest when the loop's clock says
+        `by`."""
+        await self.stop("service")
+        await asyncio.gather(*(self._stop("map", name, by) for name in tuple(self.publishers)))
 
     def caught_up(self) -> bool:
         """Whether every source has read all that was waiting, or has nothing to read."""
@@ -103,13 +109,14 @@ class Parts:
             one.caught_up.is_set() or one.condition().get("state") == "missing" for one in self.followers.values()
         )
 
-    async def _empty(self, name: str) -> bool:
+    async def _empty(self, name: str, by: float | None = None) -> bool:
         """Remove every address from a map, and publish no more in it; False if that failed."""
         await self._supervisor.stop(f"map {name}")
         try:
-            await self.publishers[name].empty()
-        except PoprelayError as error:
-            log.error("map could not be emptied", map=name, error=str(error))
+            async with asyncio.timeout_at(by):
+                await self.publishers[name].empty()
+        except (PoprelayError, TimeoutError) as error:
+            log.error("map could not be emptied", map=name, error=str(error) or "it hangs")
             return False
         return True
 
@@ -145,7 +152,7 @@ class Parts:
             sockets = self._activated.get(str(part.spec.get("listen")), ())
             self._supervisor.start(name, lambda: self._serve(service, sockets, well))
 
-    async def _stop(self, role: Role, name: str) -> None:
+    async def _stop(self, role: Role, name: str, by: float | None = None) -> None:
         del self._running[role, name]
         await self._supervisor.stop(f"{role} {name}")
         if role == "source":
@@ -154,7 +161,7 @@ class Parts:
         elif role == "map":
             publisher = self.publishers.pop(name)
             self._keeper.publishers.remove(publisher)
-            await publisher.close()
+            await publisher.close(by=by)
         else:
             del self.services[name]
 

@@ -228,10 +228,19 @@ class Publisher:
         held = await self._call(self.map.keys)
         await self._call(lambda: self.map.change((), held))
 
-    async def close(self) -> None:
-        """Let go of the map, once what is under way has ended; what it holds stays."""
-        await self._call(self.map.close)
-        self._thread.shutdown()
+    async def close(self, *, by: float | None = None) -> None:
+        """Let go of the map, once what is under way has ended; what it holds stays.
+
+        Only at the end of the daemon is that not waited for beyond `by`, by the loop's clock: while it lives, another
+        thread may be about to write the same map.
+        """
+        try:
+            async with asyncio.timeout_at(by):
+                await self._call(self.map.close)
+        except TimeoutError:
+            log.error("map hangs, and is left as it is", map=self.map.name)
+        finally:
+            self._thread.shutdown(wait=False)
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

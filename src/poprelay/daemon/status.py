@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +44,7 @@ def status_row(daemon: Daemon) -> Row:
     ]
     crowded = ledger.crowded(now)
     row: Row = {
-        "version": version("poprelay"),
+        "version": _version(),
         "pid": os.getpid(),
         "since": rfc3339(daemon.since),
         "config": str(daemon.config_path),
@@ -114,6 +115,12 @@ def _told(name: str, error: str) -> str:
     """A part's error with its name before it, once: most begin with the path, and that is its name."""
     rest = error.removeprefix(name)
     return f"{name}: {rest.removeprefix(':').lstrip() if rest[:1] in (':', ' ') else error}"
+
+
+@cache
+def _version() -> str:
+    """What runs here, though another may be installed by now; reading it takes longer than all the rest."""
+    return version("poprelay")
 
 
 def _health(health: Health | None, trouble: str = "") -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 HELD_BRIEFLY = 2.0
 """Seconds to wait for the ledger's lock: a command that found no daemon (the minutely cleanup) holds it for less."""
 PRUNE_MOST = 200
-"""Steps of one pruning, so that it never occupies the writer for long; the next one goes on."""
+"""Steps of one pruning; the next one, soon, goes on. Between two steps the writer does what else there is."""
 
 
 class Storage:
@@ -87,21 +88,26 @@ class Storage:
         """After an unclean stop: read the whole file in the background, and remember what was found."""
         if not self._store.unchecked:
             return
+        worker = ThreadPoolExecutor(1, thread_name_prefix="check")  # the loop would wait for one of its own at its end
         try:
-            await asyncio.to_thread(check_whole, self.settings.path)
+            await asyncio.get_running_loop().run_in_executor(worker, check_whole, self.settings.path)
         except StoreDamaged as error:
             self.damage = str(error)
             await self.writer.run(self._store.condemn)
             log.error("ledger is damaged; it is set aside at the next start", error=self.damage)
         else:
             await self.writer.run(self._store.checked)
+        finally:
+            worker.shutdown(wait=False)
 
-    async def prune(self, now: Instant) -> None:
-        """Forget the history that is older, or more, than the config keeps. Raises StoreError."""
+    async def prune(self, now: Instant) -> bool:
+        """Forget the history that is older, or more, than the config keeps; True if some of it is left to be forgotten.
+        Raises StoreError."""
         before, most = now - self.settings.history, self.settings.history_max_rows
         for _ in range(PRUNE_MOST):
             if not await self.writer.run(lambda: self._store.prune(before, most)):
-                return
+                return False
+        return True
 
     async def close(self) -> None:
         """Write what waits, mark the stop as clean, and let go."""

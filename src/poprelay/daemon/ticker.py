@@ -17,7 +17,8 @@ log = structlog.get_logger()
 
 LOOK = 0.5
 """Seconds between two looks at the wall clock, which may be set: what ends by that has to be gone within a second."""
-PRUNE_EVERY = 3600.0
+PRUNE_EVERY = 60.0
+"""Seconds between two prunings of the history: by what comes in between it may exceed its bounds."""
 
 
 class Ticker:
@@ -27,9 +28,10 @@ class Ticker:
         self,
         keeper: Keeper,
         lookout: Lookout,
-        prune: Callable[[Instant], Awaitable[None]],
+        prune: Callable[[Instant], Awaitable[bool]],
         beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """`prune` says whether it has more to do, and is then called again at the next look."""
         self._keeper = keeper
         self._lookout = lookout
         self._prune = prune
@@ -67,11 +69,15 @@ class Ticker:
             self._chore("look", self._look)
         if mono >= self._next_prune:
             self._next_prune = mono + PRUNE_EVERY
-            self._chore("prune", lambda: self._prune(clock.now()))
+            self._chore("prune", self._forget)
         systemd.notify("WATCHDOG=1")
 
     async def _look(self) -> None:
         self._keeper.ledger.rules.surroundings = await self._lookout.look()
+
+    async def _forget(self) -> None:
+        if await self._prune(self._keeper.clock.now()):
+            self._next_prune = 0.0
 
     def _chore(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         running = self._chores.get(name)

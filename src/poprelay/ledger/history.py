@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from poprelay.errors import StoreDamaged
+from poprelay.ledger import state
 from poprelay.ledger.connection import connect_to_read, reporting
 from poprelay.ledger.record import Refusal
 from poprelay.ledger.tables import Row, raw, text, values, write
@@ -24,8 +25,10 @@ from poprelay.model import Address, Closed, Instant, Opened
 from poprelay.spans import rfc3339
 
 _COLUMNS: Final = "at, change, address, user, basis, opened, until, agent, reason, first_at, count"
-
-
+_REFUSED: Final = (
+    "SELECT address, user, reason, agent, first_at, at, count FROM history "
+    "WHERE change = 'refused' AND at >= ? ORDER BY at DESC, id DESC LIMIT ?"
+)
 _OLDEST: Final = "DELETE FROM history WHERE id IN (SELECT id FROM history"
 
 
@@ -145,13 +148,11 @@ def put_refusals(to: sqlite3.Connection, refusals: Sequence[Refusal], node: int,
 
 
 def refusals(connection: sqlite3.Connection, since: Instant) -> list[Refusal]:
-    """The rows of refusals that were bumped since then, so that counting goes on."""
+    """The rows of refusals that were bumped since then, newest first, so that counting goes on; no more of them than
+    are counted on."""
     if since == math.inf:
         return []
-    rows = connection.execute(
-        "SELECT address, user, reason, agent, first_at, at, count FROM history WHERE change = 'refused' AND at >= ?",
-        (since,),
-    )
+    rows = connection.execute(_REFUSED, (since, state.REMEMBERED))
     try:
         return [
             Refusal(address, text(user), text(reason), text(agent), first_at, at, count)

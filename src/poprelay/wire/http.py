@@ -1,10 +1,11 @@
-r"""Just enough of HTTP/1.1 (RFC 9112) to be asked for a page: GET and HEAD, no body, the connection stays open.
+r"""Just enough of HTTP/1.1 (RFC 9112) to be asked for a page: GET and HEAD, no body, one page a connection.
 
 >>> engine = Http()
->>> engine.feed(b"GET /metrics HTTP/1.1\r\nHost: x\r\n"), engine.feed(b"\r\n")
-([], [Page(path='/metrics', head=False)])
+>>> engine.feed(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+>>> engine.feed(b"\r\nGET /another HTTP/1.1\r\n\r\n")
+Page(path='/metrics', head=False)
 >>> Http().feed(b"POST / HTTP/1.1\r\n\r\n")
-[Bad(word='malformed', why='neither GET nor HEAD')]
+Bad(word='malformed', why='neither GET nor HEAD')
 """
 
 from __future__ import annotations
@@ -35,33 +36,29 @@ Request: TypeAlias = Page | Bad
 
 
 class Http:
-    """Turns what a client sends into requests."""
+    """Turns what a client sends into its one request; what follows that is not read (RFC 9112, 9.6)."""
 
-    __slots__ = ("_broken", "_rest")
+    __slots__ = ("_ended", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
-        self._broken = False
+        self._ended = False
 
-    def feed(self, data: bytes) -> list[Request]:
-        """The requests that `data` completes; a `Bad` is the last thing that an engine ever yields."""
-        requests: list[Request] = []
-        if self._broken:
-            return requests
+    def feed(self, data: bytes) -> Request | None:
+        """The request, if `data` completes it; an engine yields one, or one `Bad`, and then nothing more."""
+        if self._ended:
+            return None
         self._rest += data
-        while (end := _END.search(self._rest)) is not None and end.end() <= LIMIT:
-            head, self._rest = self._rest[: end.end()], self._rest[end.end() :]
-            requests.append(_read(head))
-            if isinstance(requests[-1], Bad):
-                return self._broke(requests)
+        end = _END.search(self._rest, 0, LIMIT)
+        if end is not None:
+            return self._end(_read(self._rest[: end.end()]))
         if len(self._rest) > LIMIT:
-            requests.append(Bad("too_long", f"a head of more than {LIMIT} bytes"))
-            return self._broke(requests)
-        return requests
+            return self._end(Bad("too_long", f"a head of more than {LIMIT} bytes"))
+        return None
 
-    def _broke(self, requests: list[Request]) -> list[Request]:
-        self._broken, self._rest = True, b""
-        return requests
+    def _end(self, request: Request) -> Request:
+        self._ended, self._rest = True, b""
+        return request
 
 
 def _read(head: bytes) -> Request:
@@ -74,6 +71,7 @@ def _read(head: bytes) -> Request:
 
 
 def reply(status: str, kind: str, body: bytes, *, head: bool = False) -> bytes:
-    """The reply with that status (`200 OK`), of that content type."""
-    top = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
+    """The reply with that status (`200 OK`), of that content type; the connection is to be closed after it."""
+    fields = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close"
+    top = f"HTTP/1.1 {status}\r\n{fields}\r\n\r\n".encode("ascii")
     return top if head else top + body

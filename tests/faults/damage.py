@@ -137,10 +137,12 @@ def map_cut_while_it_runs(world: World) -> None:
 def map_noise_while_it_runs(world: World) -> None:
     """Overwritten in place. Whether it dies of that is LMDB's affair; it is started again then, as systemd does."""
     world.map_probe.muzzled.set()
+    world.truth.up = None
     world.map.write_bytes(world.chance.randbytes(world.map.stat().st_size))
     time.sleep(2.0)
     if world.poprelay.ended():
-        world.start()
+        world.start(with_map=False)
+    world.truth.up = time.monotonic()
     _moved_away(world)
 
 
@@ -170,7 +172,7 @@ def _damaged_while_down(world: World, content: bytes) -> None:
     if world.poprelay.running:
         world.kill()
     world.map.write_bytes(content)
-    world.poprelay.start()
+    world.start(with_map=False)
 
 
 def _moved_away(world: World) -> None:

@@ -22,14 +22,14 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
     """So many different ones log in as fast as they can be written. Beyond `max_grants` they are refused, nobody is
     evicted, and those who are there stay as long as they should."""
     world.memory = FLOODED
+    world.truth.full = True
     with world.quiet():
         for _ in range(count // BLOCK):
-            for login in at_once(world, BLOCK):
-                login.must = False
+            at_once(world, BLOCK)
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.judge()
-    time.sleep(PERIOD + 1.0)
-    world.truth.excuse()  # who came meanwhile was refused too
+    time.sleep(PERIOD + 1.0)  # who comes meanwhile may be refused too
+    world.truth.full = False
 
 
 def at_once(world: World, count: int, *, ipv6: bool = False) -> list[Login]:
@@ -44,6 +44,7 @@ def users_of_one_address(world: World, count: int = USERS) -> None:
     """It is no client but a gateway: all its grants are closed, and it is refused until they are fewer."""
     with world.quiet():
         login = world.truth.log_in()
+        login.must = False
         for block in range(count // BLOCK):
             at = world.stamp()
             world.write("".join(_line(at, f"u{block}-{number}", login.address) for number in range(BLOCK)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import shutil
-import signal
 import socket
 import time
 from pathlib import Path
@@ -37,9 +35,7 @@ def inotify_overflows(world: World) -> None:
     """More happens in the log's directory, while the daemon is stopped, than its queue takes; a rotation among it."""
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     crowd = world.log.parent / "other"
-    world.map_probe.muzzled.set()
-    os.kill(world.poprelay.pid, signal.SIGSTOP)
-    try:
+    with world.halted():
         for number in range(most // 2 + 500):
             crowd.with_name(f"other{number % 50}").touch()
             crowd.with_name(f"other{number % 50}").unlink()
@@ -47,10 +43,6 @@ def inotify_overflows(world: World) -> None:
             world.log_in()
             world.log.rename(world.rotated())
             world.log_in()
-    finally:
-        os.kill(world.poprelay.pid, signal.SIGCONT)
-    time.sleep(1.0)
-    world.map_probe.muzzled.clear()
 
 
 def descriptors_run_out(world: World) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from faults import clock, flood, process, storage
 from faults.catalog import FAULTS, Fault, go_through
+from faults.probes import TOO_LONG
 from faults.truth import HELD
 from faults.world import World
 from live.running import until
@@ -34,6 +35,18 @@ def truncated(world: World) -> None:
 def time_passes(world: World) -> None:
     """Sessions end, and what they held, while nothing is wrong."""
     time.sleep(HELD)
+
+
+def all_is_well(world: World) -> None:
+    """Those who log in are asked for, and nothing is wrong."""
+    time.sleep(3.0)
+    world.judge()
+
+
+def nobody_answers(world: World) -> None:
+    """For as long as an MTA would wait."""
+    time.sleep(TOO_LONG + 1.0)
+    world.judge()
 
 
 class Safeguard(NamedTuple):
@@ -127,6 +140,30 @@ SAFEGUARDS = [
         "LOOK = 30.0",
         clock.forwards,
         "allowed .* too late",
+    ),
+    Safeguard(
+        "whom the ledger allows a service allows",
+        "services/answering.py",
+        "return found\n",
+        "return absent\n",
+        all_is_well,
+        "socketmap said 'NOTFOUND .*, which was found allowed before",
+    ),
+    Safeguard(
+        "so does the policy service",
+        "services/policy.py",
+        "return Action.OK\n",
+        "return Action.DEFER_IF_REJECT\n",
+        all_is_well,
+        "policy said 'action=DEFER_IF_REJECT .*, which was found allowed before",
+    ),
+    Safeguard(
+        "who asks is answered",
+        "services/server.py",
+        "            self._transport.write(reply)\n",
+        "",
+        nobody_answers,
+        "did not answer, after",
     ),
 ]
 

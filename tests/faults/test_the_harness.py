@@ -60,6 +60,17 @@ class Safeguard(NamedTuple):
     seen: str
 
 
+_EVICTED = """
+        import random
+
+        there = (cell for place in random.choices([*book.places], k=200) for cell in book.at(place))
+        evicted = next((cell for cell in there if cell.key not in overlay.cells), None)
+        if evicted is None:
+            return "too-many-grants"
+        overlay.close_grant(evicted, "evicted", at)
+"""
+"""Anybody who is there makes room for whoever comes."""
+
 SAFEGUARDS = [
     Safeguard(
         "each commit is synced",
@@ -100,6 +111,14 @@ SAFEGUARDS = [
         "return None",
         flood.addresses,
         "more than max_grants",
+    ),
+    Safeguard(
+        "nobody is evicted to make room",
+        "ledger/caps.py",
+        '        return "too-many-grants"\n',
+        _EVICTED,
+        flood.addresses,
+        "evicted: ",
     ),
     Safeguard(
         "an address of too many users is closed",

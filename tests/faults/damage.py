@@ -83,14 +83,28 @@ def ledger_bits_while_it_runs(world: World) -> None:
 
 
 def ledger_without_its_log(world: World) -> None:
-    """The write-ahead log is lost after a kill, so its last changes are: it is older, or set aside, but never wrong."""
+    """The write-ahead log is lost after a kill, and with it that somebody was revoked: what is left is whole, but
+    older, and would let him in again."""
     with world.quiet():
-        world.kill()
+        reason = _revoked_and_killed(world)
+        while reason in world.poprelay.ledger.read_bytes():  # just now all was written back, so nothing would be lost
+            world.start()
+            reason = _revoked_and_killed(world)
         for suffix in ("-wal", "-shm"):
             Path(f"{world.poprelay.ledger}{suffix}").unlink(missing_ok=True)
-        _restarted_after(world, lost=False)
-        world.truth.excuse()
-    _restart_until_well(world)
+        _restarted_after(world, lost=True)
+
+
+def _revoked_and_killed(world: World) -> bytes:
+    """Somebody is revoked, for the reason that is returned, and the daemon is killed."""
+    somebody = [world.log_in().address]
+    until(lambda: not world.unseen(somebody), step=0.05)
+    world.truth.excuse(somebody)
+    reason = f"number {world.chance.randrange(10**9)}"
+    assert world.poprelay.run("revoke", "--address", *somebody, "--reason", reason).exit == 0
+    world.truth.close(somebody)
+    world.kill()
+    return reason.encode()
 
 
 def _restart_until_well(world: World) -> None:

@@ -161,12 +161,20 @@ SAFEGUARDS = [
         "allowed .* too late",
     ),
     Safeguard(
+        "what is live goes on when the clock is set back",
+        "ledger/closing.py",
+        "overlay.shorten(cell, lambda cell: clamped(cell, now))",
+        'overlay.close_grant(cell, "expired", now)',
+        clock.back,
+        "lost: ",
+    ),
+    Safeguard(
         "whom the ledger allows a service allows",
         "services/answering.py",
         "return found\n",
         "return absent\n",
         all_is_well,
-        "socketmap said 'NOTFOUND .*, which was found allowed before",
+        "socketmap said 'NOTFOUND .*, which was found allowed .* before",
     ),
     Safeguard(
         "so does the policy service",
@@ -174,7 +182,7 @@ SAFEGUARDS = [
         "return Action.OK\n",
         "return Action.DEFER_IF_REJECT\n",
         all_is_well,
-        "policy said 'action=DEFER_IF_REJECT .*, which was found allowed before",
+        "policy said 'action=DEFER_IF_REJECT .*, which was found allowed .* before",
     ),
     Safeguard(
         "who asks is answered",

@@ -20,6 +20,8 @@ SHORT: Final = 4.0
 """Seconds that a session lasts at most whose logout has to be seen: its grant is live without it."""
 GRACE: Final = 1.0
 """Seconds for which an address may be found allowed that must not be any more."""
+SEEN: Final = GRACE + 0.5
+"""Seconds within which a clock that was set has been seen. Until then what seems to last too long allows nobody."""
 KNOWN: Final = 4.0
 """Seconds after which a service knows a login that was written, where nothing hinders its reading."""
 LONGEST: Final = 5.0
@@ -138,7 +140,8 @@ class Truth:
             if login is None:
                 self.wrong.append(f"{where} allowed {address}, which never logged in")
                 continue
-            login.seen = min(login.seen, time.time())
+            if login.seen == math.inf:
+                login.seen = time.time()
             if (late := asked - (login.held if self.unread else login.until)) > 0:
                 self.latest = max(self.latest, late)
                 if late > GRACE and late > GRACE + self.starved.during(late + GRACE):
@@ -154,7 +157,11 @@ class Truth:
             return
         late = asked - login.at
         if asked > login.seen or (not self.unread and late > KNOWN and late > KNOWN + self.starved.during(late)):
-            has = "was found allowed before" if asked > login.seen else f"had logged in {late:.2f} s before"
+            has = (
+                f"was found allowed {asked - login.seen:.2f} s before"
+                if asked > login.seen
+                else f"had logged in {late:.2f} s before"
+            )
             self.wrong.append(f"{where} said {answer!r} of {address}, which {has}")
 
     def answered(self, where: str, up: float | None, seconds: float, *, failed: str = "") -> None:
@@ -196,10 +203,16 @@ class Truth:
 
     def step(self, seconds: float) -> None:
         """The host's clock was set by so much: forwards it ends what it passes, backwards it stretches what is live to
-        a period from when the daemon sees it, within the second."""
+        a period from when the daemon sees it, within the second.
+
+        Of what was seen to be live the rest must be live then; a line that was not read yet may be misread.
+        """
         now = time.time()
         for login in self._recent():
-            login.must = False
+            left = min(login.sure - now - seconds, PERIOD)
+            login.must = login.must and login.seen <= now < login.sure - ENDING / 2 and left > 0
+            login.sure = now + left
+            login.seen = max(login.seen, now + SEEN) if login.must else login.seen
             if seconds > 0:
                 login.until = min(login.until, max(now, login.until - seconds))
                 login.held = min(login.held, max(now, login.held - seconds))

@@ -248,9 +248,9 @@ class World:
         """The host's clock is set so far ahead of ours from now on, to the second."""
         with self._writing:
             offset, before = float(round(offset)), self.offset
+            self.truth.step(offset - before)
             self.host.set_clock(int(offset))
             self.offset = offset
-            self.truth.step(offset - before)
 
     # what must be true
 

@@ -83,6 +83,7 @@ FAULTS: Final = (
     Fault(storage.read_only, said=_AGAIN, shown=(_NO_LEDGER, "relay.lmdb.*Read-only file system")),
     Fault(storage.read_only_at_the_start, said=("cannot be written|Read-only file system",)),
     Fault(storage.log_stalled, said=("log is read again",), shown=("hangs",)),
+    Fault(storage.log_system_stalled, said=("log is read again",), shown=("hangs",)),
     Fault(storage.log_slow, silent="what is read is read within seconds"),
     Fault(storage.log_forbidden, shown=_DENIED),
     Fault(storage.log_directory_forbidden, shown=_DENIED),

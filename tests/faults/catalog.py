@@ -11,8 +11,8 @@ from faults.world import World
 
 
 class Fault(NamedTuple):
-    """What is done, and one of: what the log must say of it, what `status` must say while it lasts (and the log), or
-    why neither says anything. Words are regular expressions."""
+    """What is done, and what explains it: what the log must say of it, what `status` must say while it lasts (of what
+    lasts, and does not keep `status` from being asked); or why neither says anything. Words are regular expressions."""
 
     does: Callable[[World], None]
     said: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ _TOUCHED: Final = ("somebody else has touched the map|was replaced",)
 _MOVE_AWAY: Final = ("relay.lmdb.*move .* away",)
 _DESCRIPTORS: Final = ("[Tt]oo many open files",)
 _PEERS: Final = ("peer refused",)
+_GATEWAY: Final = ("too-many-users|has too many users to be one client",)
 _SET_BACK: Final = ("clock was set back",)
 _ORDINARY: Final = "nothing is wrong: that happens to every host"
 
@@ -99,7 +100,7 @@ FAULTS: Final = (
     Fault(damage.map_gone, said=_TOUCHED),
     Fault(damage.map_replaced, said=_TOUCHED),
     Fault(damage.map_cut_while_it_runs, shown=("relay.lmdb.*(truncated|damaged).*move .* away",)),
-    Fault(damage.map_noise_while_it_runs, said=("relay.lmdb.*move .* away|" + _TOUCHED[0] + "|" + _STARTED[0],)),
+    Fault(damage.map_noise_while_it_runs, shown=_MOVE_AWAY),
     Fault(damage.map_noise, shown=_MOVE_AWAY),
     Fault(damage.map_cut, shown=_MOVE_AWAY),
     Fault(damage.map_bits, silent=_BY_CHANCE),
@@ -123,6 +124,6 @@ FAULTS: Final = (
     Fault(clock.summer_begins, silent=_ORDINARY),
     Fault(clock.summer_ends, silent=_ORDINARY),
     Fault(flood.addresses, said=("too-many-grants",)),
-    Fault(flood.users_of_one_address, said=("too-many-users",)),
+    Fault(flood.users_of_one_address, shown=_GATEWAY),
     Fault(flood.names_without_end, said=("name-too-long",)),
 )

@@ -157,6 +157,7 @@ def map_noise_while_it_runs(world: World) -> None:
     if world.poprelay.ended():
         world.start(with_map=False)
     world.truth.up = time.monotonic()
+    world.told()
     _moved_away(world)
 
 

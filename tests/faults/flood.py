@@ -70,6 +70,7 @@ def users_of_one_address(world: World, count: int = USERS) -> None:
             world.write("".join(_line(at, f"u{block}-{number}", login.address) for number in range(BLOCK)))
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.truth.close([login.address])
+        world.told()
     time.sleep(2.0)
 
 

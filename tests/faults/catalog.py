@@ -11,8 +11,8 @@ from faults.world import World
 
 
 class Fault(NamedTuple):
-    """What is done, and one of: what the log must say of it, what `status` must say while it lasts (and the log), or
-    why neither says anything. Words are regular expressions."""
+    """What is done, and what explains it: what the log must say of it, what `status` must say while it lasts (of what
+    lasts, and does not keep `status` from being asked); or why neither says anything. Words are regular expressions."""
 
     does: Callable[[World], None]
     said: tuple[str, ...] = ()
@@ -53,9 +53,11 @@ _AGAIN: Final = ("ledger can be written again",)
 _SET_ASIDE: Final = ("set aside",)
 _BY_CHANCE: Final = "what the bits hit may decide nothing, and nobody can tell"
 _TOUCHED: Final = ("somebody else has touched the map|was replaced",)
+_DIFFERS: Final = ("map differs from the ledger",)
 _MOVE_AWAY: Final = ("relay.lmdb.*move .* away",)
 _DESCRIPTORS: Final = ("[Tt]oo many open files",)
 _PEERS: Final = ("peer refused",)
+_GATEWAY: Final = ("too-many-users|has too many users to be one client",)
 _SET_BACK: Final = ("clock was set back",)
 _ORDINARY: Final = "nothing is wrong: that happens to every host"
 
@@ -83,6 +85,7 @@ FAULTS: Final = (
     Fault(storage.read_only, said=_AGAIN, shown=(_NO_LEDGER, "relay.lmdb.*Read-only file system")),
     Fault(storage.read_only_at_the_start, said=("cannot be written|Read-only file system",)),
     Fault(storage.log_stalled, said=("log is read again",), shown=("hangs",)),
+    Fault(storage.log_system_stalled, said=("log is read again",), shown=("hangs",)),
     Fault(storage.log_slow, silent="what is read is read within seconds"),
     Fault(storage.log_forbidden, shown=_DENIED),
     Fault(storage.log_directory_forbidden, shown=_DENIED),
@@ -94,14 +97,17 @@ FAULTS: Final = (
     Fault(damage.ledger_gone, shown=_SET_ASIDE),
     Fault(damage.ledger_bits, silent=_BY_CHANCE),
     Fault(damage.ledger_bits_while_it_runs, silent=_BY_CHANCE),
-    Fault(damage.ledger_without_its_log, silent="what it then holds is older, and whole"),
+    Fault(damage.ledger_without_its_log, shown=_SET_ASIDE),
     Fault(damage.map_gone, said=_TOUCHED),
     Fault(damage.map_replaced, said=_TOUCHED),
     Fault(damage.map_cut_while_it_runs, shown=("relay.lmdb.*(truncated|damaged).*move .* away",)),
-    Fault(damage.map_noise_while_it_runs, said=("relay.lmdb.*move .* away|" + _TOUCHED[0] + "|" + _STARTED[0],)),
+    Fault(damage.map_noise_while_it_runs, shown=_MOVE_AWAY),
     Fault(damage.map_noise, shown=_MOVE_AWAY),
     Fault(damage.map_cut, shown=_MOVE_AWAY),
     Fault(damage.map_bits, silent=_BY_CHANCE),
+    Fault(damage.map_bits_while_it_runs, silent=_BY_CHANCE),
+    Fault(damage.map_gone_while_down, said=_DIFFERS),
+    Fault(damage.map_replaced_while_down, said=_DIFFERS),
     Fault(noise.long_lines, silent="`status` counts the lines that are cut"),
     Fault(noise.binary, silent="it is nothing that looks like a login"),
     Fault(noise.half_lines, silent=_ORDINARY),
@@ -122,6 +128,6 @@ FAULTS: Final = (
     Fault(clock.summer_begins, silent=_ORDINARY),
     Fault(clock.summer_ends, silent=_ORDINARY),
     Fault(flood.addresses, said=("too-many-grants",)),
-    Fault(flood.users_of_one_address, said=("too-many-users",)),
+    Fault(flood.users_of_one_address, shown=_GATEWAY),
     Fault(flood.names_without_end, said=("name-too-long",)),
 )

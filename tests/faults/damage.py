@@ -7,16 +7,17 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import Literal
 
 from faults.world import World
 from live.running import until
 
 
-def _flip(world: World, file: Path, *, bits: int) -> None:
+def _flipped(world: World, file: Path, *, bits: int) -> bytes:
     raw = bytearray(file.read_bytes())
     for _ in range(bits):
         raw[world.chance.randrange(len(raw))] ^= 1 << world.chance.randrange(8)
-    file.write_bytes(raw)
+    return bytes(raw)
 
 
 def _restarted_after(world: World, *, lost: bool) -> None:
@@ -60,7 +61,8 @@ def ledger_bits(world: World) -> None:
     for _ in range(3):
         with world.quiet():
             world.stop()
-            _flip(world, world.poprelay.ledger, bits=world.chance.choice((1, 3, 100)))
+            raw = _flipped(world, world.poprelay.ledger, bits=world.chance.choice((1, 3, 100)))
+            world.poprelay.ledger.write_bytes(raw)
             _restarted_after(world, lost=False)
             world.truth.excuse()
         time.sleep(1.0)
@@ -83,14 +85,28 @@ def ledger_bits_while_it_runs(world: World) -> None:
 
 
 def ledger_without_its_log(world: World) -> None:
-    """The write-ahead log is lost after a kill, so its last changes are: it is older, or set aside, but never wrong."""
+    """The write-ahead log is lost after a kill, and with it that somebody was revoked: what is left is whole, but
+    older, and would let him in again."""
     with world.quiet():
-        world.kill()
+        reason = _revoked_and_killed(world)
+        while reason in world.poprelay.ledger.read_bytes():  # just now all was written back, so nothing would be lost
+            world.start()
+            reason = _revoked_and_killed(world)
         for suffix in ("-wal", "-shm"):
             Path(f"{world.poprelay.ledger}{suffix}").unlink(missing_ok=True)
-        _restarted_after(world, lost=False)
-        world.truth.excuse()
-    _restart_until_well(world)
+        _restarted_after(world, lost=True)
+
+
+def _revoked_and_killed(world: World) -> bytes:
+    """Somebody is revoked, for the reason that is returned, and the daemon is killed."""
+    somebody = [world.log_in().address]
+    until(lambda: not world.unseen(somebody), step=0.05)
+    world.truth.excuse(somebody)
+    reason = f"number {world.chance.randrange(10**9)}"
+    assert world.poprelay.run("revoke", "--address", *somebody, "--reason", reason).exit == 0
+    world.truth.close(somebody)
+    world.kill()
+    return reason.encode()
 
 
 def _restart_until_well(world: World) -> None:
@@ -135,13 +151,36 @@ def map_cut_while_it_runs(world: World) -> None:
 
 
 def map_noise_while_it_runs(world: World) -> None:
-    """Overwritten in place. Whether it dies of that is LMDB's affair; it is started again then, as systemd does."""
-    world.map_probe.muzzled.set()
-    world.map.write_bytes(world.chance.randbytes(world.map.stat().st_size))
-    time.sleep(2.0)
-    if world.poprelay.ended():
-        world.start()
+    """Emptied and filled, as by `cp`."""
+    _damaged_while_up(world, "wb", world.chance.randbytes(world.map.stat().st_size))
+    world.told()
     _moved_away(world)
+
+
+def map_bits_while_it_runs(world: World) -> None:
+    """Single flipped bits, in place."""
+    _damaged_while_up(world, "r+b", _flipped(world, world.map, bits=world.chance.choice((1, 3, 100))))
+    _moved_away(world)
+
+
+def map_gone_while_down(world: World) -> None:
+    """Made anew at the start."""
+    world.kill()
+    world.map.unlink()
+    world.start()
+
+
+def map_replaced_while_down(world: World) -> None:
+    """By what it was a while ago, as from a backup: made right again at the start."""
+    world.stop()
+    older = world.map.read_bytes()
+    world.start()
+    time.sleep(1.0)
+    world.kill()
+    other = world.map.with_name("other.lmdb")
+    other.write_bytes(older)
+    other.rename(world.map)
+    world.start()
 
 
 def map_noise(world: World) -> None:
@@ -159,18 +198,28 @@ def map_cut(world: World) -> None:
 
 def map_bits(world: World) -> None:
     """Single flipped bits, of which LMDB has no checksum: it is compared with the ledger, or made anew by hand."""
-    raw = bytearray(world.map.read_bytes())
-    raw[world.chance.randrange(len(raw))] ^= 1 << world.chance.randrange(8)
-    _damaged_while_down(world, bytes(raw))
+    _damaged_while_down(world, _flipped(world, world.map, bits=1))
     time.sleep(1.0)
     _moved_away(world)
+
+
+def _damaged_while_up(world: World, mode: Literal["wb", "r+b"], content: bytes) -> None:
+    """Whether it dies of that is LMDB's affair; it is started again then, as systemd does."""
+    world.map_probe.muzzled.set()
+    world.truth.up = None
+    with world.map.open(mode) as file:
+        file.write(content)
+    time.sleep(2.0)
+    if world.poprelay.ended():
+        world.start(with_map=False)
+    world.truth.up = time.monotonic()
 
 
 def _damaged_while_down(world: World, content: bytes) -> None:
     if world.poprelay.running:
         world.kill()
     world.map.write_bytes(content)
-    world.poprelay.start()
+    world.start(with_map=False)
 
 
 def _moved_away(world: World) -> None:

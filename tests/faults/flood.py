@@ -13,6 +13,8 @@ from poprelay.model import LONGEST_NAME
 ADDRESSES: Final = MOST + 12_000
 USERS: Final = 20_000
 BLOCK: Final = 1000
+SOME: Final = 100
+"""Of whom it is seen that they stay, before a flood and in it."""
 
 FLOODED: Final = 240.0
 """MiB that the daemon may take with all its grants, while it takes in a flood."""
@@ -23,13 +25,31 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
     evicted, and those who are there stay as long as they should."""
     world.memory = FLOODED
     with world.quiet():
-        for _ in range(count // BLOCK):
-            for login in at_once(world, BLOCK):
-                login.must = False
-        until(world.has_read, seconds=30 + count / 1000, step=0.5)
+        stay = [login.address for login in at_once(world, SOME)]
+        until(lambda: not world.unseen(stay), step=0.1, what="those before the flood are there")
+        world.truth.full = True
+        filling = MOST // BLOCK + 1
+        for _ in range(filling):
+            at_once(world, BLOCK)
+        until(lambda: world.status()["grants"] >= MOST, seconds=30, step=0.1, what="as many grants as there may be")
         world.judge()
-    time.sleep(PERIOD + 1.0)
-    world.truth.excuse()  # who came meanwhile was refused too
+        _stays(world, stay)
+        for address in world.chance.sample([address for address, _ in world.poprelay.allowed()], SOME):
+            world.truth.logins[address].must = True
+            stay.append(address)
+        for _ in range(count // BLOCK - filling):
+            at_once(world, BLOCK)
+        until(world.has_read, seconds=30 + count / 1000, step=0.5)
+        _stays(world, stay)
+        world.judge()
+    time.sleep(PERIOD + 1.0)  # who comes meanwhile may be refused too
+    world.truth.full = False
+
+
+def _stays(world: World, addresses: list[str]) -> None:
+    """Of these, everybody does whose period still runs."""
+    gone = world.truth.due(world.unseen(world.truth.due(addresses)))
+    assert not gone, f"evicted: {sorted(gone)[:20]}"
 
 
 def at_once(world: World, count: int, *, ipv6: bool = False) -> list[Login]:
@@ -44,11 +64,13 @@ def users_of_one_address(world: World, count: int = USERS) -> None:
     """It is no client but a gateway: all its grants are closed, and it is refused until they are fewer."""
     with world.quiet():
         login = world.truth.log_in()
+        login.must = False
         for block in range(count // BLOCK):
             at = world.stamp()
             world.write("".join(_line(at, f"u{block}-{number}", login.address) for number in range(BLOCK)))
         until(world.has_read, seconds=30 + count / 1000, step=0.5)
         world.truth.close([login.address])
+        world.told()
     time.sleep(2.0)
 
 

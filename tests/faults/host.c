@@ -2,14 +2,15 @@
 
    FAULTS_KEPT    what lies below it can be read-only (EROFS, as after errors=remount-ro), and is copied to
    FAULTS_SHADOW  as far as it was synced: what a disk that loses all else at a power cut would still have
-   FAULTS_LOGS    reading what lies below it can be slow, or stall
-   FAULTS_RULES   the page: [0] read-only, [1] stalled, [2] milliseconds that each read takes, [8..15] seconds by which
+   FAULTS_LOGS    reading what lies below it can be slow, or stall; opening, listing and looking at it can stall too
+   FAULTS_RULES   the page: [0] read-only, [1] stalled (2: names too), [2] milliseconds that each read takes, [8..15] seconds by which
                   the clock of the day is ahead of the kernel's; the monotonic one is never set
 
    A file's name is taken as durable as soon as the file is. What another process left unsynced is not known here, so
    all that a file held when this process first opened it counts as unsynced. */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -131,20 +132,29 @@ static int may_open(const char *path, int flags) {
     return 0;
 }
 
+/* Whoever needs a file's name waits, while not even names are found. */
+static void find(const char *path) {
+    if (below(path, logs)) while (rules[1] == 2) usleep(2000);
+}
+
 #define OPENS(name) \
     int name(const char *path, int flags, ...) { \
         va_list more; va_start(more, flags); mode_t mode = va_arg(more, int); va_end(more); \
+        find(path); \
         return may_open(path, flags) ? opened(REAL(name, path, flags, mode), path, flags) : -1; \
     }
 #define OPENS_AT(name) \
     int name(int at, const char *path, int flags, ...) { \
         va_list more; va_start(more, flags); mode_t mode = va_arg(more, int); va_end(more); \
+        find(path); \
         return may_open(path, flags) ? opened(REAL(name, at, path, flags, mode), path, flags) : -1; \
     }
 OPENS(open)
 OPENS(open64)
 OPENS_AT(openat)
 OPENS_AT(openat64)
+
+DIR *opendir(const char *path) { find(path); return REAL(opendir, path); }
 
 int close(int fd) {
     if (fd >= 0 && fd < FDS) held[fd] = NULL, is_log[fd] = 0;
@@ -246,6 +256,7 @@ static int dated(int failed, int of_log, struct stat *status) {
 
 #define STATS(name, type) \
     int name(const char *path, struct type *status) { \
+        find(path); \
         return dated(REAL(name, path, status), below(path, logs), (struct stat *)status); \
     }
 #define STATS_FD(name, type) \
@@ -254,6 +265,7 @@ static int dated(int failed, int of_log, struct stat *status) {
     }
 #define STATS_AT(name, type) \
     int name(int at, const char *path, struct type *status, int flags) { \
+        find(path); \
         return dated(REAL(name, at, path, status, flags), below(path, logs), (struct stat *)status); \
     }
 STATS(stat, stat)

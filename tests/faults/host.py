@@ -74,9 +74,9 @@ class Host:
         yield from self._ruled(0, 1)
 
     @contextlib.contextmanager
-    def stalled(self) -> Iterator[None]:
-        """Who reads a log waits for as long as this lasts."""
-        yield from self._ruled(1, 1)
+    def stalled(self, *, names: bool = False) -> Iterator[None]:
+        """Who reads a log waits for as long as this lasts; `names`: also who opens it, or looks for it."""
+        yield from self._ruled(1, 2 if names else 1)
 
     @contextlib.contextmanager
     def slow(self, milliseconds: int) -> Iterator[None]:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from faults.lines import FORGED
-from faults.truth import Truth
+from faults.truth import LONGEST, Truth
+
+TOO_LONG: Final = LONGEST + 5.0
+"""Seconds after which nobody waits for an answer any more."""
 
 _READER: Final = """
 import json, lmdb, sys
@@ -112,6 +115,35 @@ POLICY: Final = Protocol(
 )
 
 
+class Peer:
+    """One connection to a service."""
+
+    def __init__(self, protocol: Protocol, path: Path) -> None:
+        self._protocol = protocol
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(TOO_LONG)
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def answer(self, address: str) -> str:
+        """What it is told of one address. Raises OSError."""
+        self._socket.sendall(self._protocol.question(address))
+        said = b""
+        while True:
+            piece = self._socket.recv(4096)
+            if not piece:
+                raise ConnectionResetError("it closed the connection")
+            said += piece
+            if (answer := self._protocol.heard(said)) is not None:
+                return answer
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 class ServiceProbe:
     """Asks a service for one address after the other, over one connection while it lasts."""
 
@@ -121,55 +153,51 @@ class ServiceProbe:
         self.answered = 0
         """Questions that were answered."""
         self.failed = 0
-        """Questions without an answer: the daemon was down, or did not let us in."""
+        """Questions without an answer; wrong if the daemon was up."""
         self._protocol = protocol
         self._path = path
         self._truth = truth
         self._chance = chance
-        self._peer: socket.socket | None = None
 
     def ask(self, ended: threading.Event) -> None:
-        protocol = self._protocol
+        protocol, truth = self._protocol, self._truth
+        peer: Peer | None = None
         while not ended.wait(0.008):
             address = self._some_address()
-            asked = time.time()
-            began = time.monotonic()
+            up, asked, began = truth.up, time.time(), time.monotonic()
             try:
-                answer = self._answer(address)
-            except OSError:
+                peer = peer or Peer(protocol, self._path)
+                answer = peer.answer(address)
+            except OSError as error:
                 self.failed += 1
-                self._close()
+                truth.answered(protocol.name, up, time.monotonic() - began, failed=str(error))
+                if peer is not None:
+                    peer.close()
+                    peer = None
                 ended.wait(0.02)
                 continue
-            self.slowest = max(self.slowest, time.monotonic() - began)
+            took = time.monotonic() - began
+            truth.answered(protocol.name, up, took)
+            self.slowest = max(self.slowest, took)
             self.answered += 1
-            self._truth.asked += 1
+            truth.asked += 1
             if answer.startswith(protocol.allows):
-                self._truth.told(protocol.name, [address], asked)
+                truth.told(protocol.name, [address], asked)
             elif not answer.startswith(protocol.others):
-                self._truth.wrong.append(f"{protocol.name} said {answer!r}")
-        self._close()
+                truth.wrong.append(f"{protocol.name} said {answer!r}")
+            elif up is not None and up == truth.up:
+                truth.denied(protocol.name, address, asked, answer)
+        if peer is not None:
+            peer.close()
+
+    def allowed(self, addresses: Iterable[str]) -> set[str]:
+        """Those of these that a new peer is told are allowed. Raises OSError."""
+        peer = Peer(self._protocol, self._path)
+        try:
+            return {address for address in addresses if peer.answer(address).startswith(self._protocol.allows)}
+        finally:
+            peer.close()
 
     def _some_address(self) -> str:
         recent = self._truth.lately(600)
         return self._chance.choice(recent) if recent and self._chance.random() < 0.9 else FORGED
-
-    def _answer(self, address: str) -> str:
-        if self._peer is None:
-            self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._peer.settimeout(15)
-            self._peer.connect(str(self._path))
-        self._peer.sendall(self._protocol.question(address))
-        said = b""
-        while True:
-            piece = self._peer.recv(4096)
-            if not piece:
-                raise ConnectionResetError
-            said += piece
-            if (answer := self._protocol.heard(said)) is not None:
-                return answer
-
-    def _close(self) -> None:
-        if self._peer is not None:
-            self._peer.close()
-            self._peer = None

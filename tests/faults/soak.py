@@ -42,7 +42,7 @@ def a_hundred_thousand_users(world: World) -> None:
 
 LONG: Final = (
     Fault(a_million_addresses, said=("too-many-grants",)),
-    Fault(a_hundred_thousand_users, said=("too-many-users",)),
+    Fault(a_hundred_thousand_users, shown=("too-many-users|has too many users",)),
 )
 
 

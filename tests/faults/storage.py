@@ -72,10 +72,19 @@ def read_only_at_the_start(world: World) -> None:
 
 def log_stalled(world: World) -> None:
     """Reading the log hangs for longer than a period, as over a network: questions are answered meanwhile."""
+    _stalled(world, names=False)
+
+
+def log_system_stalled(world: World) -> None:
+    """So does all that needs a name on its file system: to open, to list, to look."""
+    _stalled(world, names=True)
+
+
+def _stalled(world: World, *, names: bool) -> None:
     for probe in world.services:
         probe.slowest, probe.answered = 0.0, 0
     world.truth.unread = True
-    with world.host.stalled():
+    with world.host.stalled(names=names):
         world.told()
         time.sleep(PERIOD - 3.0)
         for probe in world.services:

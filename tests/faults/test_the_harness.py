@@ -17,6 +17,7 @@ import pytest
 
 from faults import clock, flood, process, storage
 from faults.catalog import FAULTS, Fault, go_through
+from faults.probes import TOO_LONG
 from faults.truth import HELD
 from faults.world import World
 from live.running import until
@@ -36,6 +37,18 @@ def time_passes(world: World) -> None:
     time.sleep(HELD)
 
 
+def all_is_well(world: World) -> None:
+    """Those who log in are asked for, and nothing is wrong."""
+    time.sleep(3.0)
+    world.judge()
+
+
+def nobody_answers(world: World) -> None:
+    """For as long as an MTA would wait."""
+    time.sleep(TOO_LONG + 1.0)
+    world.judge()
+
+
 class Safeguard(NamedTuple):
     """What protects: in which file, its text, what stands there when it is off; the fault, and what is seen then."""
 
@@ -46,6 +59,17 @@ class Safeguard(NamedTuple):
     does: Callable[[World], None]
     seen: str
 
+
+_EVICTED = """
+        import random
+
+        there = (cell for place in random.choices([*book.places], k=200) for cell in book.at(place))
+        evicted = next((cell for cell in there if cell.key not in overlay.cells), None)
+        if evicted is None:
+            return "too-many-grants"
+        overlay.close_grant(evicted, "evicted", at)
+"""
+"""Anybody who is there makes room for whoever comes."""
 
 SAFEGUARDS = [
     Safeguard(
@@ -89,6 +113,14 @@ SAFEGUARDS = [
         "more than max_grants",
     ),
     Safeguard(
+        "nobody is evicted to make room",
+        "ledger/caps.py",
+        '        return "too-many-grants"\n',
+        _EVICTED,
+        flood.addresses,
+        "evicted: ",
+    ),
+    Safeguard(
         "an address of too many users is closed",
         "ledger/caps.py",
         'return "too-many-users"',
@@ -127,6 +159,38 @@ SAFEGUARDS = [
         "LOOK = 30.0",
         clock.forwards,
         "allowed .* too late",
+    ),
+    Safeguard(
+        "what is live goes on when the clock is set back",
+        "ledger/closing.py",
+        "overlay.shorten(cell, lambda cell: clamped(cell, now))",
+        'overlay.close_grant(cell, "expired", now)',
+        clock.back,
+        "lost: ",
+    ),
+    Safeguard(
+        "whom the ledger allows a service allows",
+        "services/answering.py",
+        "return found\n",
+        "return absent\n",
+        all_is_well,
+        "socketmap said 'NOTFOUND .*, which was found allowed .* before",
+    ),
+    Safeguard(
+        "so does the policy service",
+        "services/policy.py",
+        "return Action.OK\n",
+        "return Action.DEFER_IF_REJECT\n",
+        all_is_well,
+        "policy said 'action=DEFER_IF_REJECT .*, which was found allowed .* before",
+    ),
+    Safeguard(
+        "who asks is answered",
+        "services/server.py",
+        "            self._transport.write(reply)\n",
+        "",
+        nobody_answers,
+        "did not answer, after",
     ),
 ]
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from faults.truth import HELD, PERIOD, Truth
+from faults.truth import HELD, KNOWN, LONGEST, PERIOD, SEEN, Truth
 
 
 def waiting(truth: Truth, *, since: float, seconds: float) -> None:
@@ -62,3 +62,51 @@ def test_a_session_that_ends_late_lets_its_address_relay_a_period_longer(monkeyp
     monkeypatch.setattr(time, "time", lambda: late.at + HELD + 1.0)
     truth.log_out(late)
     assert late.until == late.at + HELD
+
+
+@pytest.mark.parametrize(
+    ("is_seen", "unread", "after", "is_wrong"),
+    [
+        (True, True, 0.1, True),
+        (False, False, KNOWN - 0.5, False),
+        (False, False, KNOWN + 0.5, True),
+        (False, True, KNOWN + 0.5, False),
+        (True, False, PERIOD - 1.0, False),
+    ],
+    ids=["seen before", "not known yet", "not known for long", "not read for long", "about to end"],
+)
+def test_who_must_be_allowed_must_not_be_denied(
+    monkeypatch: pytest.MonkeyPatch, is_seen: bool, unread: bool, after: float, is_wrong: bool
+) -> None:
+    truth = Truth()
+    login = truth.log_in()
+    truth.unread = unread
+    if is_seen:
+        truth.told("the map", [login.address], login.at)
+    monkeypatch.setattr(time, "time", lambda: login.at + after)
+    truth.denied("a service", login.address, login.at + after, "NOTFOUND")
+    assert bool(truth.wrong) == is_wrong
+
+
+def test_what_was_live_is_demanded_again_once_a_clock_that_was_set_back_is_seen() -> None:
+    truth = Truth()
+    seen, unseen = truth.log_in(), truth.log_in()
+    truth.told("the map", [seen.address], seen.at)
+    truth.step(-3600.0)
+    assert (seen.must, unseen.must) == (True, False)
+    truth.denied("a service", seen.address, time.time() + SEEN - 0.5, "NOTFOUND")
+    assert not truth.wrong
+    truth.denied("a service", seen.address, time.time() + SEEN + 0.5, "NOTFOUND")
+    assert truth.wrong
+
+
+def test_a_daemon_that_is_up_answers_in_time() -> None:
+    truth = Truth()
+    truth.answered("a service", None, 60.0, failed="refused")
+    truth.up = 1.0
+    truth.answered("a service", 0.5, LONGEST + 1.0)
+    truth.answered("a service", 1.0, LONGEST - 1.0)
+    assert not truth.wrong
+    truth.answered("a service", 1.0, LONGEST + 1.0)
+    truth.answered("a service", 1.0, 0.0, failed="refused")
+    assert len(truth.wrong) == 2

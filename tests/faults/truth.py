@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +20,15 @@ SHORT: Final = 4.0
 """Seconds that a session lasts at most whose logout has to be seen: its grant is live without it."""
 GRACE: Final = 1.0
 """Seconds for which an address may be found allowed that must not be any more."""
+SEEN: Final = GRACE + 0.5
+"""Seconds within which a clock that was set has been seen. Until then what seems to last too long allows nobody."""
+KNOWN: Final = 4.0
+"""Seconds after which a service knows a login that was written, where nothing hinders its reading."""
+LONGEST: Final = 5.0
+"""Seconds that an answer may take while the daemon is up, whatever is done to it. An MTA waits for longer."""
+ENDING: Final = 2.0
+"""Seconds before its end from which on nobody asks for a login any more, and the answer has to come in half of them:
+its stamp may be cut to the second."""
 _MEMORY: Final = 15.0
 """Seconds for which it is known when the daemon did not get to run."""
 _MOST: Final = 3.0
@@ -28,7 +38,7 @@ _MOST: Final = 3.0
 class Login:
     """One address that has logged in once."""
 
-    __slots__ = ("address", "at", "held", "must", "span", "sure", "until")
+    __slots__ = ("address", "at", "held", "must", "seen", "span", "sure", "until")
 
     def __init__(self, address: str, now: float, *, session: bool) -> None:
         self.address = address
@@ -42,6 +52,8 @@ class Login:
         """Until when it has to be seen, if it must."""
         self.must = True
         """Not if its line is gone, its ledger is lost, a cap refuses it, or an order has closed it."""
+        self.seen = math.inf
+        """From when on it was found allowed: it must not be denied after that, whatever hinders reading."""
 
 
 class Starved:
@@ -87,6 +99,10 @@ class Truth:
         """What was answered wrongly, in words."""
         self.unread = False
         """Whether the log is not read for long: then nobody can know which sessions have ended."""
+        self.up: float | None = None
+        """Since when the daemon is up and has to answer; None while it need not."""
+        self.full = False
+        """Whether a cap refuses who comes now, or may."""
         self.asked = 0
         self.latest = 0.0
         """Seconds by which the latest of all answers was late."""
@@ -105,6 +121,7 @@ class Truth:
             else:
                 address = f"8.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
             login = self.logins[address] = Login(address, time.time(), session=session)
+            login.must = not self.full
             return login
 
     def log_out(self, login: Login) -> None:
@@ -122,10 +139,39 @@ class Truth:
             login = self.logins.get(address)
             if login is None:
                 self.wrong.append(f"{where} allowed {address}, which never logged in")
-            elif (late := asked - (login.held if self.unread else login.until)) > 0:
+                continue
+            if login.seen == math.inf:
+                login.seen = time.time()
+            if (late := asked - (login.held if self.unread else login.until)) > 0:
                 self.latest = max(self.latest, late)
                 if late > GRACE and late > GRACE + self.starved.during(late + GRACE):
                     self.wrong.append(f"{where} allowed {address}, {late:.2f} s too late")
+
+    def denied(self, where: str, address: str, asked: float, answer: str) -> None:
+        """Somebody who asked then, while the daemon was up, was told that this one is not allowed, or nobody can tell.
+
+        That is wrong of whom anybody has found allowed before, and of whom it should have read by now.
+        """
+        login = self.logins.get(address)
+        if login is None or not login.must or login.sure < time.time() + ENDING:
+            return
+        late = asked - login.at
+        if asked > login.seen or (not self.unread and late > KNOWN and late > KNOWN + self.starved.during(late)):
+            has = (
+                f"was found allowed {asked - login.seen:.2f} s before"
+                if asked > login.seen
+                else f"had logged in {late:.2f} s before"
+            )
+            self.wrong.append(f"{where} said {answer!r} of {address}, which {has}")
+
+    def answered(self, where: str, up: float | None, seconds: float, *, failed: str = "") -> None:
+        """An answer took so long, or did not come at all; `up` as it was when it was asked for."""
+        if up is None or up != self.up:
+            return
+        if failed:
+            self.wrong.append(f"{where} did not answer, after {seconds:.2f} s: {failed}")
+        elif seconds > LONGEST and seconds > LONGEST + self.starved.during(seconds):
+            self.wrong.append(f"{where} answered after {seconds:.2f} s")
 
     def lately(self, most: int) -> list[str]:
         """The addresses that logged in last."""
@@ -134,34 +180,47 @@ class Truth:
 
     def expected(self) -> list[str]:
         """Who has to be allowed now, and for a while yet."""
-        soon = time.time() + 2.0
+        soon = time.time() + ENDING
         with self._lock:
             recent = itertools.takewhile(lambda login: login.at > soon - HELD - PERIOD, reversed(self.logins.values()))
             return [login.address for login in recent if login.must and login.sure > soon]
 
-    def excuse(self) -> None:
-        """What was written until now need not be seen any more, nor need what it said of ends."""
-        for login in self._recent():
+    def due(self, addresses: Iterable[str]) -> set[str]:
+        """Those of these who still had to be allowed, if that was asked just now."""
+        logins = (self.logins[address] for address in addresses)
+        return {login.address for login in logins if login.must and login.sure > time.time() + ENDING / 2}
+
+    def excuse(self, addresses: Iterable[str] | None = None) -> None:
+        """What was written until now (of these) need not be seen any more, nor need what it said of ends."""
+        for login in self._these(addresses):
             login.must, login.until = False, login.held
 
     def close(self, addresses: Iterable[str] | None = None) -> None:
         """These (all) must not be allowed from now on: their ledger is lost, or an order has closed them."""
         now = time.time()
-        closed = self._recent() if addresses is None else [self.logins[address] for address in addresses]
-        for login in closed:
+        for login in self._these(addresses):
             login.must, login.until, login.held = False, min(login.until, now), min(login.held, now)
 
     def step(self, seconds: float) -> None:
         """The host's clock was set by so much: forwards it ends what it passes, backwards it stretches what is live to
-        a period from when the daemon sees it, within the second."""
+        a period from when the daemon sees it, within the second.
+
+        Of what was seen to be live the rest must be live then; a line that was not read yet may be misread.
+        """
         now = time.time()
         for login in self._recent():
-            login.must = False
+            left = min(login.sure - now - seconds, PERIOD)
+            login.must = login.must and login.seen <= now < login.sure - ENDING / 2 and left > 0
+            login.sure = now + left
+            login.seen = max(login.seen, now + SEEN) if login.must else login.seen
             if seconds > 0:
                 login.until = min(login.until, max(now, login.until - seconds))
                 login.held = min(login.held, max(now, login.held - seconds))
             elif login.until > now - GRACE:
                 login.until = login.held = now + 1.0 + login.span
+
+    def _these(self, addresses: Iterable[str] | None) -> list[Login]:
+        return self._recent() if addresses is None else [self.logins[address] for address in addresses]
 
     def _recent(self) -> list[Login]:
         """Those of whom anything can still be said."""

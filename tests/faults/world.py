@@ -12,10 +12,11 @@ import itertools
 import os
 import random
 import re
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final, Self
@@ -118,6 +119,7 @@ class World:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.truth.up = None
         self._ended.set()
         for thread in self._threads:
             thread.join(20)
@@ -144,7 +146,7 @@ class World:
             login = self.truth.log_in(session=session)
             say = self._session_lines if session else self.login_lines
             try:
-                login.must = self.write(say(_user(login), login.address))
+                login.must &= self.write(say(_user(login), login.address))
             except OSError:
                 login.must = False
             return login
@@ -204,17 +206,19 @@ class World:
 
     # what happens to it
 
-    def start(self) -> None:
-        """Start the daemon; from when it is ready the map is judged."""
+    def start(self, *, with_map: bool = True) -> None:
+        """Start the daemon; from when it is ready the map is judged, if it is one, and from when it has caught up its
+        answers are."""
         self.poprelay.start()
         self.truth.starved.pid = self.poprelay.pid
-        self.map_probe.muzzled.clear()
+        if with_map:
+            self.map_probe.muzzled.clear()
         self.poprelay.settled()
+        self.truth.up = time.monotonic()
 
     def stop(self) -> None:
         """As an operator does it; it must end well."""
-        self._look_at_memory()
-        self.map_probe.muzzled.set()
+        self._goes_down()
         assert self.poprelay.stop() == 0
 
     def run_unprivileged(self, command: str) -> subprocess.CompletedProcess[str]:
@@ -224,17 +228,29 @@ class World:
 
     def kill(self) -> None:
         """`kill -9`. Until it is back the map is nobody's to keep."""
-        self._look_at_memory()
-        self.map_probe.muzzled.set()
+        self._goes_down()
         self.poprelay.kill()
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """SIGSTOP while this lasts; until a second after that nobody has to answer, nor can keep the map."""
+        self._goes_down()
+        os.kill(self.poprelay.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.poprelay.pid, signal.SIGCONT)
+        time.sleep(1.0)
+        self.map_probe.muzzled.clear()
+        self.truth.up = time.monotonic()
 
     def set_clock(self, offset: float) -> None:
         """The host's clock is set so far ahead of ours from now on, to the second."""
         with self._writing:
             offset, before = float(round(offset)), self.offset
+            self.truth.step(offset - before)
             self.host.set_clock(int(offset))
             self.offset = offset
-            self.truth.step(offset - before)
 
     # what must be true
 
@@ -266,7 +282,8 @@ class World:
         return all(source["lag"] == 0 and source["caught_up"] for source in self.status()["sources"])
 
     def settled(self, *, seconds: float = 20.0) -> None:
-        """Wait until all is well and the log is read; then every login in it that is young is seen, in the map too.
+        """Wait until all is well and the log is read; then every login in it that is young is seen, in the map and by
+        whoever asks a service.
 
         One that is not is lost: it is not waited for until it is too old to be seen.
         """
@@ -276,13 +293,27 @@ class World:
         with self.quiet():
             until(self.has_read, seconds=seconds, step=0.1, what="the log is read")
             lost = {*self.truth.expected()}
+            missed = set[str]()
             ends = time.monotonic() + 1.5
             while lost and time.monotonic() < ends:
                 time.sleep(0.1)
-                lost -= {address for address, _ in self.poprelay.allowed()} & self.map_probe.keys()
+                unseen = self.unseen(lost)
+                missed |= self.truth.due(unseen)  # as asking takes a while, others may have ended meanwhile
+                lost = unseen & missed
             assert not lost, f"lost: {sorted(lost)}"
             self.truth.unread = False
             self.judge()
+
+    def unseen(self, addresses: Iterable[str]) -> set[str]:
+        """Those of these that ledger, map and services do not all allow now."""
+        addresses = {*addresses}
+        seen = addresses & {address for address, _ in self.poprelay.allowed()} & self.map_probe.keys()
+        for service in self.services:
+            try:
+                seen = service.allowed(seen)
+            except OSError:  # it did not let us in, or left us without an answer
+                seen = set()
+        return addresses - seen
 
     def judge(self) -> None:
         """Nothing was answered wrongly, and little memory was taken; no login was counted twice."""
@@ -302,6 +333,11 @@ class World:
         with self.poprelay.log.open("rb") as log:
             log.seek(self._said_from)
             return log.read().decode(errors="replace")
+
+    def _goes_down(self) -> None:
+        self._look_at_memory()
+        self.truth.up = None
+        self.map_probe.muzzled.set()
 
     def _look_at_memory(self) -> None:
         with contextlib.suppress(FileNotFoundError):

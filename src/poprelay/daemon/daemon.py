@@ -77,6 +77,7 @@ class Daemon:
         self.reload_error = ""
         self.reloads = 0
         self.supervisor = Supervisor(self.clock)
+        self.control = ControlServer(self, self.config.settings.control.writers)
         self.lookout = Lookout(ask_mta=self.config.settings.relay.exclude_mta)
         self._stop = asyncio.Event()
         self._hangup = asyncio.Event()
@@ -176,8 +177,7 @@ class Daemon:
         keeper.ledger.rules.surroundings = await self.lookout.look()
         await self._judge(config, LARGE_PIECE)
         await adopt(config, keeper, self.storage)
-        control = ControlServer(self, config.settings.control.writers)
-        await control.start(self._control_socket())
+        await self.control.start(self._control_socket())
         clockwork = Ticker(keeper, self.lookout, self.storage.prune, self.storage.beat)
         ticker = asyncio.create_task(clockwork.run(), name="ticker")
         ticker.add_done_callback(lambda _: self.stop())
@@ -200,7 +200,7 @@ class Daemon:
             for name in ("reload", "standing", "check of the ledger", "metrics"):
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
-            await control.stop()
+            await self.control.stop()
             give_up = asyncio.get_running_loop().time() + LAST
             wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
             if wipes:

@@ -60,6 +60,7 @@ def status_row(daemon: Daemon) -> Row:
         "sources": sources,
         "maps": maps,
         "services": services,
+        "control": {"name": "control", "answers": daemon.control.counts()},
         "crowded": crowded,
         "warnings": [
             *daemon.config.warnings,

@@ -121,6 +121,10 @@ class Server:
         """Refused peers by reason, and open connections."""
         return {**self._refusals.counts(), "connections": len(self.connections)}
 
+    def crowding(self) -> str:
+        """Why some of those who came lately were turned away for want of room; '' if none was."""
+        return self._refusals.crowding()
+
     def dialogue(self) -> Dialogue:
         """What a new peer talks to."""
         return self._dialogue()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
-from poprelay.cli.output import LONGEST, cell, print_table
+from poprelay.cli.output import LONGEST, cell, print_json, print_table
 
 WIDE = "2001:4860:4860:1111:2222:3333:4444:8844"
 ROWS = [
@@ -37,6 +38,15 @@ def test_in_a_pipe_each_row_is_one_line_and_columns_bear_no_names(capsys: pytest
     lines = shown(capsys)
     assert [line.split()[0] for line in lines] == [WIDE, "9.9.9.9"]
     assert lines[1].split()[1:] == ["j\u00f6rg", "always", "yes"]
+
+
+def test_json_holds_what_prints_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"user": "".join(map(chr, range(0x100))) + "\u202e\udcff\\\x7f"}
+    print_json(row)
+    line = capsys.readouterr().out.removesuffix("\n")
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line) == row
 
 
 def test_without_rows_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ledger.desk import START
 from poprelay.config.section import Listen
@@ -162,8 +163,9 @@ async def test_an_operation_is_answered_row_by_row_and_with_its_exit_code(serve:
     ids=["blank", "words", "list", "number", "arguments", "bytes", "cut", "nested", "long number", "long", "endless"],
 )  # fmt: skip
 async def test_garbage_is_answered_and_dropped(serve: Any, place: Path, request_: bytes) -> None:
-    await serve()
+    server = await serve()
     (said,) = await asyncio.to_thread(answer, place, request_)
+    assert server.counts()["refused_malformed"] == 1
     assert said == {"error": "the request is not one JSON object in one line of at most 64 KiB", "exit": 2}
     assert await asyncio.to_thread(rows, place, "list") == []
 
@@ -278,9 +280,10 @@ async def test_who_closes_the_sending_half_is_answered(serve: Any, place: Path) 
 
 async def test_who_says_nothing_is_dropped(serve: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REQUEST_WITHIN", 0.05)
-    await serve()
+    server = await serve()
     (said,) = await asyncio.to_thread(answer, place, b'{"operation":')
     assert said == {"error": "no request within 0.05 seconds", "exit": 2}
+    assert server.counts()["refused_stalled"] == 1
 
 
 async def test_who_does_not_read_is_dropped(
@@ -299,6 +302,18 @@ async def test_who_does_not_read_is_dropped(
         sock.sendall(b'{"operation": "list"}\n')
         await eventually(lambda: server._open)
         await eventually(lambda: not server._open)
+    assert server.counts() == {"refused_slow": 1, "connections": 0}
+
+
+async def test_what_keeps_happening_is_logged_once_and_counted_each_time(serve: Any, place: Path) -> None:
+    server = await serve()
+    with capture_logs() as logs:
+        for _ in range(3):
+            await asyncio.to_thread(answer, place, b"hello\n")
+    assert server.counts()["refused_malformed"] == 3
+    (said,) = [line for line in logs if line["event"] == "peer refused"]
+    assert (said["service"], said["reason"], said["log_level"]) == ("control", "malformed", "warning")
+    assert "hello" not in str(said)
 
 
 async def test_too_many_connections_are_told_so_and_those_before_are_served(
@@ -310,6 +325,7 @@ async def test_too_many_connections_are_told_so_and_those_before_are_served(
     await eventually(lambda: len(server._open) == 3)
     with pytest.raises(Refused, match="too many"):
         await asyncio.to_thread(rows, place, "list")
+    assert server.counts()["refused_crowded"] == 1
     for connection in early:
         assert await asyncio.to_thread(list, ask(connection, "list", {}, wait=5)) == []
     assert await asyncio.to_thread(rows, place, "list") == []

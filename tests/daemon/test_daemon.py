@@ -305,3 +305,28 @@ def test_the_ledger_its_files_and_the_control_socket_are_not_for_everybody(house
     for file in house.poprelay.place.glob("ledger.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     assert stat.S_IMODE((house.poprelay.place / "control").stat().st_mode) == 0o660
+
+
+def test_a_ledger_that_is_full_is_a_problem_as_long_as_it_is(house: House) -> None:
+    house.poprelay.configure(house.settings(relay="max_grants = 2"))
+    house.start()
+    house.login("9.9.9.9")
+    until(lambda: house.listed() == {"9.9.9.9"})
+    assert house.status()["problems"] == []
+    house.login("8.8.8.8")
+    until(lambda: house.status()["problems"] == ["there are 2 grants, and max_grants is 2: new logins open nothing"])
+    house.ask("revoke", address="8.8.8.8")
+    assert house.status()["problems"] == []
+
+
+def test_that_a_service_had_no_room_is_a_warning(house: House) -> None:
+    house.poprelay.configure(house.settings(f"{SOCKETMAP}max_connections = 1\n"))
+    house.start()
+    name = house.status()["services"][0]["name"]
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as more:
+        for sock in (one, more):
+            sock.connect(str(house.place / "s"))
+        assert more.recv(1) == b""
+    status = house.status()
+    assert status["warnings"][-1] == f"service {name}: peers were turned away lately: more than 1 connections"
+    assert status["problems"] == []

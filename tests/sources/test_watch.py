@@ -10,7 +10,9 @@ from pathlib import Path
 
 import asyncinotify
 import pytest
+from structlog.testing import capture_logs
 
+from poprelay.sources import watch as module
 from poprelay.sources.place import Identity
 from poprelay.sources.watch import Watch, open_watch
 
@@ -170,7 +172,13 @@ def test_closing_gives_the_descriptor_back() -> None:
 
 def test_a_system_without_inotify_has_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncinotify", None)
-    assert open_watch() is None
+    module._say_missing.cache_clear()
+    with capture_logs() as logs:
+        assert open_watch() is None
+        assert open_watch() is None
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("no inotify; logs are looked at once a second", "info")
+    ], "once, however many logs there are"
 
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), AttributeError(), RuntimeError()])

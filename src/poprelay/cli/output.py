@@ -25,8 +25,8 @@ _GIVING_WAY: Final = {"user", "reason", "name"}
 
 
 def print_json(row: Row, to: TextIO | None = None) -> None:
-    """One object on one line; a byte that is not UTF-8 is written as a lone surrogate escape."""
-    print(json.dumps(row), file=to or sys.stdout, flush=True)
+    """One object on one line, in characters that print; a byte that is not UTF-8 is a lone surrogate's escape."""
+    print(json.dumps(row).replace("\x7f", "\\u007f"), file=to or sys.stdout, flush=True)
 
 
 def print_table(

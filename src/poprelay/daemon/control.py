@@ -4,6 +4,8 @@ Request:   {"operation": "list", "arguments": {"user": "ann"}}
 Reply:     {"row": {...}} for each row, then {"exit": 0}; or {"error": "one sentence", "exit": 77}
 Limits:    one request a connection, 64 KiB, sent within 10 seconds; each row taken within 30; 64 connections at a time,
            16 of one user; those who may write have their own 64
+           Who breaks one is counted and logged, at most once a minute for each reason: crowded, stalled (no request in
+           time), slow (rows not taken in time), malformed
            The asking side may close its sending half; only a `watch` takes that as its end
 Security:  whoever may open the socket may read; only root, the daemon's own user and the listed users may write, judged
            by the kernel's word on the peer (SO_PEERCRED, unix(7)), and where there is none, nobody
@@ -24,6 +26,7 @@ from poprelay.daemon.operations import OPERATIONS, House
 from poprelay.daemon.peers import peer_uid, user_name
 from poprelay.daemon.rows import Row
 from poprelay.errors import NotPermitted, PoprelayError
+from poprelay.services.refusals import Refusals
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ class ControlServer:
         self._house = house
         self._writers = frozenset(writers)
         self._server: asyncio.Server | None = None
+        self._refusals = Refusals("control")
         self._open: dict[asyncio.Task[None], tuple[str, bool]] = {}
         """Who asks, and whether they may write."""
 
@@ -56,16 +60,23 @@ class ControlServer:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
+    def counts(self) -> dict[str, int]:
+        """Refused peers by reason, and open connections."""
+        return {**self._refusals.counts(), "connections": len(self._open)}
+
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = who = self._peer(writer)
         try:
             if self._is_crowded(*who):
+                self._refusals.note("crowded", "too many commands at once")
                 await _send(writer, {"error": "too many commands at once; ask again", "exit": 1})
             else:
                 await self._answer(reader, writer)
-        except (OSError, TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            self._refusals.note("slow", f"it did not take its answer within {ROW_TAKEN_WITHIN:g} seconds")
+        except (OSError, asyncio.CancelledError):
             log.debug("command went away")
         finally:
             del self._open[task]
@@ -84,12 +95,10 @@ class ControlServer:
                 return
             name, arguments = _request(line)
         except TimeoutError:
-            await _send(writer, {"error": f"no request within {REQUEST_WITHIN:g} seconds", "exit": 2})
+            await self._refuse(writer, "stalled", f"no request within {REQUEST_WITHIN:g} seconds")
             return
         except (ValueError, RecursionError):
-            await _send(
-                writer, {"error": "the request is not one JSON object in one line of at most 64 KiB", "exit": 2}
-            )
+            await self._refuse(writer, "malformed", "the request is not one JSON object in one line of at most 64 KiB")
             return
         try:
             await self._carry_out(name, arguments, reader, writer)
@@ -100,6 +109,10 @@ class ControlServer:
         except Exception as error:
             log.exception("command broke", operation=name)
             await _send(writer, {"error": f"a bug of ours: {error!r}; the daemon's log has more", "exit": 70})
+
+    async def _refuse(self, writer: asyncio.StreamWriter, word: str, why: str) -> None:
+        self._refusals.note(word, why)
+        await _send(writer, {"error": why, "exit": 2})
 
     async def _carry_out(
         self, name: str, arguments: Row, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

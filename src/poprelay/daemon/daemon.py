@@ -79,6 +79,7 @@ class Daemon:
         self.reload_error = ""
         self.reloads = 0
         self.supervisor = Supervisor(self.clock)
+        self.control = ControlServer(self, self.config.settings.control.writers)
         self.lookout = Lookout(ask_mta=self.config.settings.relay.exclude_mta)
         self._stop = asyncio.Event()
         self._hangup = asyncio.Event()
@@ -185,8 +186,7 @@ class Daemon:
         if found := inheritance(config, self.storage, keeper.clock.now()):
             await self._patiently("adoption", lambda: adopt(keeper, found))
         await self._judge(LARGE_PIECE)
-        control = ControlServer(self, config.settings.control.writers)
-        await control.start(self._control_socket())
+        await self.control.start(self._control_socket())
         clockwork = Ticker(keeper, self.lookout, self.storage.prune, self._beat)
         ticker = asyncio.create_task(clockwork.run(), name="ticker")
         ticker.add_done_callback(lambda _: self.stop())
@@ -209,7 +209,7 @@ class Daemon:
             for name in ("reload", "adoption", "standing", "check of the ledger", "metrics"):
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
-            await control.stop()
+            await self.control.stop()
             give_up = asyncio.get_running_loop().time() + LAST
             wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
             if wipes:

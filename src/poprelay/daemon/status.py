@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from poprelay.daemon.formermaps import left_over
 from poprelay.daemon.rows import Row
-from poprelay.services import Counting
+from poprelay.services import Counting, Crowded
 from poprelay.spans import rfc3339, show_span
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ def status_row(daemon: Daemon) -> Row:
         "sources": sources,
         "maps": maps,
         "services": services,
+        "control": {"name": "control", "answers": daemon.control.counts()},
         "crowded": crowded,
         "warnings": [
             *daemon.config.warnings,
             *daemon.lookout.remarks,
             *(f"source {one['name']}: {remark}" for one in sources for remark in one.get("remarks", ())),
+            *_crowding(daemon),
         ],
     }
     row["problems"] = _problems(row, daemon)
@@ -80,6 +82,9 @@ def _problems(row: Row, daemon: Daemon) -> list[str]:
         problems.append(f"the last reload was refused: {daemon.reload_error}")
     if row["ledger"]["error"]:
         problems.append(f"the ledger cannot be written, nothing opens: {row['ledger']['error']}")
+    most = daemon.keeper.ledger.terms.max_grants
+    if row["grants"] >= most:
+        problems.append(f"there are {row['grants']:,} grants, and max_grants is {most:,}: new logins open nothing")
     if daemon.storage.damage:
         problems.append(f"the ledger's file is damaged, and is set aside at the next start: {daemon.storage.damage}")
     if row["ledger"]["set_aside"]:
@@ -136,6 +141,14 @@ def _health(health: Health | None, trouble: str = "") -> Row:
 
 def _counts(service: object) -> Row:
     return {"answers": service.counts()} if isinstance(service, Counting) else {}
+
+
+def _crowding(daemon: Daemon) -> Iterator[str]:
+    """A warning and no problem: it may be over, and any user of this host could bring it about."""
+    for name, service in daemon.parts.services.items():
+        why = service.crowding() if isinstance(service, Crowded) else ""
+        if why:
+            yield f"service {name}: peers were turned away lately: {why}"
 
 
 def _text(value: object) -> str | None:

@@ -38,6 +38,15 @@ class Counting(Protocol):
         ...
 
 
+@runtime_checkable
+class Crowded(Protocol):
+    """A service that has room for so many peers, and no more."""
+
+    def crowding(self) -> str:
+        """Why some of those who came lately were turned away for want of room; '' if none was."""
+        ...
+
+
 KINDS: Final[dict[str, str]] = {
     "policy": "poprelay.services.policy:PolicyService",
     "readsocket": "poprelay.services.readsocket:ReadSocketService",

@@ -47,6 +47,10 @@ class Answering:
             return {}
         return {**self._asking.tally.counts(), **self._server.counts()}
 
+    def crowding(self) -> str:
+        """Why some of those who came lately were turned away for want of room; '' if none was."""
+        return "" if self._server is None else self._server.crowding()
+
 
 class Replies:
     """One peer that sends keys and is told of each whether it is found."""

@@ -16,22 +16,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-import structlog
-
 from poprelay.errors import ServiceError
 from poprelay.services.listener import Door, adopt, bind
+from poprelay.services.refusals import Refusals
 from poprelay.services.room import is_full
-from poprelay.services.tally import Tally
 from poprelay.wire import Bad
-
-log = structlog.get_logger(__name__)
 
 PATIENCE: Final = 10.0
 """Seconds for the rest of a request to come, and for a peer to read what it asked for."""
@@ -67,7 +62,6 @@ class Server:
     """The listening sockets of one service, and everyone who came in."""
 
     def __init__(self, service: str, door: Door, dialogue: Callable[[], Dialogue], *, tick: float = _TICK) -> None:
-        self._service = service
         self._door = door
         self._dialogue = dialogue
         self._tick = tick
@@ -75,7 +69,7 @@ class Server:
         self._made: tuple[Path, os.stat_result] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event = asyncio.Event()
-        self._tally = Tally()
+        self._refusals = Refusals(service)
         self.connections: set[Connection] = set()
         self.ticks = 0
         self.buffer = self._buffer = memoryview(bytearray(_PIECE))
@@ -125,7 +119,11 @@ class Server:
 
     def counts(self) -> dict[str, int]:
         """Refused peers by reason, and open connections."""
-        return {**self._tally.counts(), "connections": len(self.connections)}
+        return {**self._refusals.counts(), "connections": len(self.connections)}
+
+    def crowding(self) -> str:
+        """Why some of those who came lately were turned away for want of room; '' if none was."""
+        return self._refusals.crowding()
 
     def dialogue(self) -> Dialogue:
         """What a new peer talks to."""
@@ -152,9 +150,7 @@ class Server:
 
     def refuse(self, word: str, why: str) -> None:
         """Count and log that a peer was closed for a reason."""
-        if self._tally.note(f"refused_{word}"):
-            level = logging.INFO if word == "idle" else logging.WARNING
-            log.log(level, "peer refused", service=self._service, reason=word, why=why)
+        self._refusals.note(word, why)
 
     def _share(self) -> None:
         self.buffer = self._buffer[: max(_LEAST, _TURN // max(1, len(self.connections)))]

@@ -8,13 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from poprelay.sources.place import Identity
 
 if TYPE_CHECKING:
     import asyncinotify
+
+log = structlog.get_logger()
 
 
 class Watch:
@@ -66,10 +71,16 @@ class Watch:
 
 
 def open_watch() -> Watch | None:
-    """None where there is no inotify, or no more of it."""
+    """None where there is no inotify, or no more of it; the log says so, once."""
     try:
         import asyncinotify  # noqa: PLC0415 - other systems do not have it
 
         return Watch(asyncinotify.Inotify())
-    except (ImportError, AttributeError, RuntimeError, OSError):
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        _say_missing(str(error) or type(error).__name__)
         return None
+
+
+@cache
+def _say_missing(why: str) -> None:
+    log.info("no inotify; logs are looked at once a second", why=why)

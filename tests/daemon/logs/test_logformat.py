@@ -22,7 +22,7 @@ def text(**event: Any) -> str:
 def as_json(**event: Any) -> dict[str, Any]:
     line = Json()(None, "info", {"level": "info", "event": "grant opened", **event})
     assert line.isascii()
-    assert "\n" not in line
+    assert line.isprintable()
     found: dict[str, Any] = json.loads(line)
     return found
 
@@ -64,6 +64,11 @@ def test_bytes_that_are_not_utf_8_are_shown_by_their_values_in_text_and_as_surro
     assert text(user=user).endswith(r"user=j\xf6rg")
     assert Json()(None, "info", {"level": "info", "event": "x", "user": user}).endswith(r'"user": "j\udcf6rg"}')
     assert as_json(user=user)["user"].encode("utf-8", "surrogateescape") == b"j\xf6rg"
+
+
+def test_json_escapes_every_control_character() -> None:
+    controls = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
+    assert as_json(user=controls)["user"] == controls
 
 
 def test_a_traceback_follows_its_line_each_of_its_lines_set_in() -> None:

@@ -83,6 +83,15 @@ def test_health_says_what_status_says(house: House, port: int) -> None:
     assert value(port, "healthy") == 0
 
 
+def test_who_is_turned_away_at_the_control_socket_is_counted_too(house: House, port: int) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(house.poprelay.place / "control"))
+        sock.sendall(b"hello\n")
+        assert sock.recv(1000)
+    assert value(port, "service_refused_total", service="control", reason="malformed") == 1
+    assert house.status()["control"]["answers"]["refused_malformed"] == 1
+
+
 def test_nothing_else_is_served(house: House, port: int) -> None:
     assert house.answers()
     assert get(port, "/")[0] == 404

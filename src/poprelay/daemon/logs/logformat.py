@@ -36,9 +36,8 @@ class Json:
     """One object on one line: `at` (RFC 3339), `level`, `event`, then the fields; ASCII, surrogates as `\\udcXX`."""
 
     def __call__(self, _logger: object, _method: str, event: Event) -> str:
-        return json.dumps(
-            {"at": _now(), "level": event.pop("level"), "event": event.pop("event"), **event}, default=str
-        )
+        said = {"at": _now(), "level": event.pop("level"), "event": event.pop("event"), **event}
+        return json.dumps(said, default=str).replace("\x7f", "\\u007f")
 
 
 class Text:

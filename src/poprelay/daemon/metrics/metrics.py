@@ -54,10 +54,10 @@ def _up(role: str) -> Callable[[Daemon, Row], Samples]:
 
 
 def _answers(keys: Callable[[str], str | None]) -> Callable[[Daemon, Row], Samples]:
-    """The counts of each service that `keys` gives a label for."""
+    """The counts of each service, and of the control socket, that `keys` gives a label for."""
 
     def read(_daemon: Daemon, row: Row) -> Iterator[tuple[tuple[str, ...], float]]:
-        for one in row["services"]:
+        for one in (*row["services"], row["control"]):
             for word, count in one.get("answers", {}).items():
                 label = keys(word)
                 if label is not None:
@@ -123,10 +123,11 @@ METRICS: Final = (
     Named("lookups_total", "counter", "Answers to MTAs: found, absent, unavailable (cannot tell).",
           ("service", "answer"),
           _answers(lambda word: word if word in ("found", "absent", "unavailable") else None)),
-    Named("service_refused_total", "counter", "Peers that were turned away, by reason.", ("service", "reason"),
+    Named("service_refused_total", "counter",
+          "Peers that were turned away, by reason; service `control`: at the control socket.", ("service", "reason"),
           _answers(lambda word: word.removeprefix("refused_") if word.startswith("refused_") else None)),
-    Named("service_connections", "gauge", "Open connections.", ("service",),
-          _answers(lambda word: "" if word == "connections" else None)),
+    Named("service_connections", "gauge", "Open connections; service `control`: at the control socket.",
+          ("service",), _answers(lambda word: "" if word == "connections" else None)),
 )  # fmt: skip
 """Every metric; docs/metrics.md is made from it."""
 

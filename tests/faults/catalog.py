@@ -56,7 +56,6 @@ _TOUCHED: Final = ("somebody else has touched the map|was replaced",)
 _DIFFERS: Final = ("map differs from the ledger",)
 _MOVE_AWAY: Final = ("relay.lmdb.*move .* away",)
 _DESCRIPTORS: Final = ("[Tt]oo many open files",)
-_PEERS: Final = ("peer refused",)
 _GATEWAY: Final = ("too-many-users|has too many users to be one client",)
 _SET_BACK: Final = ("clock was set back",)
 _ORDINARY: Final = "nothing is wrong: that happens to every host"
@@ -116,10 +115,10 @@ FAULTS: Final = (
     Fault(limits.descriptors_run_out, said=_DESCRIPTORS),
     Fault(limits.no_descriptor_at_all, said=_DESCRIPTORS),
     Fault(limits.log_directory_crowded, said=_ROTATED),
-    Fault(crowd.silent, said=_PEERS),
-    Fault(crowd.half_open, said=_PEERS),
-    Fault(crowd.slow, said=_PEERS),
-    Fault(crowd.garbage, said=_PEERS),
+    Fault(crowd.silent, said=("peer refused.* reason=crowded",)),
+    Fault(crowd.half_open, said=("peer refused.* reason=stalled",)),
+    Fault(crowd.slow, said=("peer refused.* reason=slow",)),
+    Fault(crowd.garbage, said=("peer refused.* reason=(malformed|too_long)",)),
     Fault(clock.forwards, silent="it cannot be told from time that has passed, as after a suspension"),
     Fault(clock.back, said=_SET_BACK),
     Fault(clock.by_weeks, said=_SET_BACK),

@@ -6,18 +6,25 @@ python crowd.py KIND COUNT SECONDS PATH…    one kind of peer, so many of them,
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import resource
 import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from faults.world import World
 
 PEERS: Final = 10_000
+GREEDY: Final = 20
+"""Of those who read no answers, so many ask on."""
+WAIT: Final = 12.5
+"""Seconds after which whoever completes no question, or reads no answer, has been turned out."""
+_NOBODY: Final = 65534
+"""Who they are: not root, who may ask and order whoever else does."""
 
 
 def _connect(path: str) -> socket.socket | None:
@@ -43,7 +50,7 @@ def _said(kind: str, chance: random.Random) -> bytes:
         case "half":
             return chance.choice((b"999:relay", b"request=smtpd_access_policy\nclient_", b'{"op":"sta', b"1"))
         case "slow":
-            return b"15:relay 192.0.2.7," * 1000
+            return b"7:relay x," * 100
         case _:
             return chance.randbytes(60_000)
 
@@ -52,20 +59,28 @@ def main(kind: str, count: int, seconds: float, paths: list[str]) -> None:
     """Keep `count` peers at it; whoever is thrown out comes again."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    os.setgroups([])
+    os.setuid(_NOBODY)  # the group stays root's: whoever is in the sockets' group may come in
     chance = random.Random(count)
     ends = time.monotonic() + seconds
+    questions = _said("slow", chance) * 50
     peers: list[socket.socket] = []
     came = 0
     while time.monotonic() < ends:
+        if kind == "slow" and (len(peers) == count or came % 50 == 0):
+            # A few fill all that lies between us; all of them would have to ask tens of millions.
+            for greedy in peers[:GREEDY]:
+                with contextlib.suppress(OSError):
+                    greedy.send(questions)
         if len(peers) < count:
-            peer = _connect(chance.choice(paths))
+            peer = _connect(paths[0] if len(peers) < GREEDY else chance.choice(paths))
             came += peer is not None
             if peer is not None:
                 peers.append(peer)
                 with contextlib.suppress(OSError):
                     peer.send(_said(kind, chance))
                 continue
-        if kind in {"garbage", "slow"}:
+        if kind == "garbage":
             for peer in chance.sample(peers, min(50, len(peers))):
                 with contextlib.suppress(OSError):
                     peer.send(_said(kind, chance))
@@ -91,12 +106,25 @@ def _still_there(peers: list[socket.socket], *, reading: bool) -> list[socket.so
 
 
 def _come(world: World, kind: str, seconds: float = 4.0) -> None:
-    """Let them come to every socket there is; whoever was there before is served meanwhile."""
+    """Let them come to every socket there is. Whoever was there before is served meanwhile, whoever is new is answered
+    or turned away at once, and root is told the status."""
+    world.place.chmod(0o711)
     paths = [world.place / "s", world.place / "p", world.place / "d" / "control"]
     before = [probe.answered for probe in world.services]
     command = [sys.executable, __file__, kind, str(PEERS), str(seconds), *map(str, paths)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
-    assert int(done.stdout) > PEERS / 10, f"only {done.stdout} peers came in"
+    status: dict[str, Any] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as peers:
+        while peers.poll() is None:
+            for probe in world.services:
+                probe.knock()
+            began = time.monotonic()
+            (status,) = world.poprelay.run("status", "--json").objects()
+            world.truth.answered("status", world.truth.up, time.monotonic() - began)
+            time.sleep(0.3)
+        came, _ = peers.communicate()
+    assert peers.returncode == 0
+    assert int(came) > PEERS / 10, f"only {came} peers came in"
+    assert all(any(word.startswith("refused") for word in service["answers"]) for service in status["services"])
     assert all(probe.answered > was for probe, was in zip(world.services, before, strict=True))
 
 
@@ -107,12 +135,12 @@ def silent(world: World) -> None:
 
 def half_open(world: World) -> None:
     """They begin to say something."""
-    _come(world, "half")
+    _come(world, "half", WAIT)
 
 
 def slow(world: World) -> None:
     """They ask thousands of questions, and read no answer."""
-    _come(world, "slow", 13.0)
+    _come(world, "slow", WAIT + 2.0)
 
 
 def garbage(world: World) -> None:

@@ -198,6 +198,20 @@ class ServiceProbe:
         finally:
             peer.close()
 
+    def knock(self) -> None:
+        """One more peer asks; it has to be answered or turned away in time, also where others wait before the door."""
+        up, began = self._truth.up, time.monotonic()
+        failed = "it is not let in"
+        while failed and time.monotonic() - began < TOO_LONG:
+            try:
+                self.allowed([FORGED])
+                failed = ""
+            except BlockingIOError:
+                time.sleep(0.005)
+            except ConnectionError:
+                failed = ""
+        self._truth.answered(f"{self._protocol.name}, asked by one more,", up, time.monotonic() - began, failed=failed)
+
     def _some_address(self) -> str:
         recent = self._truth.lately(600)
         return self._chance.choice(recent) if recent and self._chance.random() < 0.9 else FORGED

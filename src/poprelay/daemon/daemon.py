@@ -210,10 +210,10 @@ class Daemon:
                 await self.supervisor.stop(name)
             await self.parts.stop("source")
             await self.control.stop()
-            give_up = asyncio.get_running_loop().time() + LAST
             wipes = self.config.settings.daemon.on_stop == "wipe" and not self.observe
             if wipes:
                 await keeper.wipe(wiping("stop", keeper.clock.now()))
+            give_up = asyncio.get_running_loop().time() + LAST
             self.parts.hurry()
             await keeper.published(DRAIN)
             if wipes or self.config.settings.daemon.on_stop == "empty":

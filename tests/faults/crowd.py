@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from faults.world import World
 
 PEERS: Final = 10_000
-GREEDY: Final = 20
+GREEDY: Final = 5
 """Of those who read no answers, so many ask on."""
 WAIT: Final = 12.5
 """Seconds after which whoever completes no question, or reads no answer, has been turned out."""

@@ -52,6 +52,14 @@ def test_a_late_answer_is_excused_by_as_much_as_the_daemon_waited_then(
     assert bool(truth.wrong) == is_wrong
 
 
+def test_a_wait_that_goes_on_counts_too() -> None:
+    starved = Truth().starved
+    told = [(1.0, "5 2000000000 1", "R"), (2.0, "6 2000000000 1", "R"), (5.0, "6 2000000000 1", "R")]
+    assert [starved.waited(now, 7, times, state) for now, times, state in told] == [2.0, 2.0, 5.0]
+    assert starved.waited(6.0, 7, "7 5000000000 2", "S") == 5.0
+    assert starved.waited(9.0, 7, "7 5000000000 2", "S") == 5.0
+
+
 def test_a_session_that_ends_late_lets_its_address_relay_a_period_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     truth = Truth()
     login = truth.log_in(session=True)

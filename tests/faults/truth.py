@@ -63,6 +63,8 @@ class Starved:
     def __init__(self) -> None:
         self.pid = 0
         self._seen: deque[tuple[float, dict[int, float]]] = deque([(0.0, {})])
+        self._ran: dict[int, tuple[str, float]] = {}
+        """What the kernel said last of each thread's times, and since when it says that."""
 
     def watch(self, ended: threading.Event) -> None:
         """Measure until the end."""
@@ -70,8 +72,17 @@ class Starved:
             waited: dict[int, float] = {}
             with contextlib.suppress(OSError, ValueError):
                 for task in Path(f"/proc/{self.pid}/task").iterdir():
-                    waited[int(task.name)] = int((task / "schedstat").read_text().split()[1]) / 1e9
+                    times = (task / "schedstat").read_text()
+                    state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+                    waited[int(task.name)] = self.waited(time.monotonic(), int(task.name), times, state)
             self.note(time.monotonic(), waited)
+
+    def waited(self, now: float, task: int, times: str, state: str) -> float:
+        """Seconds that a thread has waited in all, by its `schedstat` and its state: the kernel counts a wait when it is
+        over, and one that goes on is known by a thread that could run (R), and has not run any more."""
+        if task not in self._ran or self._ran[task][0] != times or state != "R":
+            self._ran[task] = times, now
+        return int(times.split()[1]) / 1e9 + now - self._ran[task][1]
 
     def note(self, now: float, waited: dict[int, float]) -> None:
         """So long each of its threads has waited in all."""

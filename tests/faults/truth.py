@@ -78,8 +78,8 @@ class Starved:
             self.note(time.monotonic(), waited)
 
     def waited(self, now: float, task: int, times: str, state: str) -> float:
-        """Seconds that a thread has waited in all, by its `schedstat` and its state: the kernel counts a wait when it is
-        over, and one that goes on is known by a thread that could run (R), and has not run any more."""
+        """Seconds that a thread has waited in all, by its `schedstat` and its state. The kernel counts a wait when it
+        is over; one that goes on is known by a thread that could run (R), and has not run any more."""
         if task not in self._ran or self._ran[task][0] != times or state != "R":
             self._ran[task] = times, now
         return int(times.split()[1]) / 1e9 + now - self._ran[task][1]

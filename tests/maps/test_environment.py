@@ -137,6 +137,23 @@ def test_a_truncated_file_is_told_and_does_not_kill_us(
         relay.keys()
 
 
+@pytest.mark.parametrize(("size", "last_page"), [(2**62, 2**50), (2**50, 2**20), (2**63 + 1, 2**63 + 1)])
+def test_a_file_that_claims_to_be_larger_than_any_is_told_as_damaged(
+    path: Path, relay: LmdbMap, entry: Make, size: int, last_page: int
+) -> None:
+    relay.change([entry("192.0.2.7")], [])
+    with path.open("r+b") as file:
+        for page in (0, 4096):  # of LMDB's two meta pages
+            for place, number in ((32, size), (136, last_page)):
+                file.seek(page + place)
+                file.write(number.to_bytes(8, "little"))
+    for attempt in (
+        lambda: relay.change([entry("192.0.2.8")], []), lambda: relay.change([], ["192.0.2.7"]), relay.keys
+    ):  # fmt: skip
+        with pytest.raises(MapError, match=r"move .*relay\.lmdb away"):
+            attempt()
+
+
 def test_a_directory_or_a_pipe_in_its_place_is_told(path: Path, relay: LmdbMap) -> None:
     path.mkdir()
     with pytest.raises(MapError, match="there is a directory where a file belongs"):

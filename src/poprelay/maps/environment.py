@@ -130,6 +130,8 @@ class Environment:
     def _reserve(self) -> None:
         """See to it that the disk has given us the room that removing may need."""
         page, used = self._env.stat()["psize"], self._env.info()["last_pgno"] + 1
+        if used * page > 2 * self._size:  # LMDB need not write the last pages that it counts, but so many are noise
+            raise MapError(f"{self.path} is damaged: it counts more pages than it has", remedy=_remedy(self.path))
         spare = _RESERVE + used // 8
         if self._size < (used + spare) * page:
             os.posix_fallocate(self._descriptor, 0, (used + 2 * spare) * page)
@@ -143,9 +145,18 @@ class Environment:
             try:
                 return work()
             except lmdb.MapFullError:
-                self._env.set_mapsize(2 * self._env.info()["map_size"])
+                self._make_room(2 * self._env.info()["map_size"])
             except lmdb.MapResizedError:
-                self._env.set_mapsize(0)
+                self._make_room(0)
+
+    def _make_room(self, size: int) -> None:
+        """So much address space, in bytes; 0: as much as the file says."""
+        try:
+            self._env.set_mapsize(size)
+        except (lmdb.MemoryError, OverflowError) as error:
+            raise MapError(
+                f"{self.path} is damaged: it says that it is larger than any map", remedy=_remedy(self.path)
+            ) from error
 
     @contextmanager
     def _locked(self, kind: int) -> Iterator[None]:
@@ -230,7 +241,7 @@ def _open(path: Path, *, readonly: bool = False) -> lmdb.Environment:
             readahead=False,
             lib_version=_FORMAT,
         )
-    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError, lmdb.MapResizedError) as error:
         raise MapError(f"{path} is no LMDB 0.9 file, or a damaged one", remedy=_remedy(path)) from error
 
 

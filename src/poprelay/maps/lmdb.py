@@ -107,7 +107,7 @@ class LmdbMap:
                 yield
         except lmdb.Error as error:
             self.close()
-            damaged = isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError)
+            damaged = isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.MemoryError)
             remedy = f"move {self.path} away" if damaged else f"see if the disk that holds {self.path.parent} is full"
             raise MapError(f"{self.name}: {error}", remedy=remedy) from error
         except MapError:

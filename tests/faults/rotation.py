@@ -86,11 +86,12 @@ def deleted_unread(world: World) -> None:
 
 
 def missing(world: World) -> None:
-    """Deleted, and not made again for a while: that is said."""
+    """Deleted, and not made again for a while: that is said, in the log once it is no moment of a rotation's."""
     with world.quiet():
         until(world.has_read, step=0.1)
         world.log.unlink()
         world.told()
+        world.said("log is missing")
 
 
 def directory_replaced(world: World) -> None:

@@ -97,7 +97,7 @@ async def test_a_source_is_trusted_while_it_is_read_up_to_now_and_a_moment_longe
     assert looked() == (True, frozenset({"mail.log"})), "nothing comes because nothing is logged"
     await said(told, nothing(caught_up=False))
     turned.up += AWAY - 1
-    assert looked() == (True, frozenset({"mail.log"}))
+    assert looked() == (False, frozenset({"mail.log"})), "what is busy is not read up to now, but was a moment ago"
     turned.up += 2
     assert looked() == (False, frozenset()), "it has not caught up for long"
     await said(told, nothing(caught_up=True))
@@ -113,6 +113,22 @@ async def test_a_source_is_trusted_while_it_is_read_up_to_now_and_a_moment_longe
     assert looked()[0]
     turned.up += AWAY + 1
     assert not looked()[0], "it has failed"
+
+
+async def test_what_waits_to_be_committed_is_not_read_yet(
+    told: Told, follower: Follower, turned: TurnedClock, store: Any, batch: Callable[..., Batch], eventually: Any
+) -> None:
+    running = asyncio.create_task(follower.run(lambda: None))
+    await said(told, nothing(caught_up=True))
+    store.hold()
+    await said(told, batch(login(at=turned.at)))
+    await eventually(lambda: store.asked)
+    turned.up += HOUR
+    assert follower.current_at() == turned.up - HOUR
+    store.release()
+    await eventually(lambda: follower.current_at() == turned.up)
+    running.cancel()
+    await asyncio.wait([running])
 
 
 @pytest.mark.parametrize(("ago", "trusted"), [(5.0, True), (AWAY + 1, False), (-HOUR, False)])
@@ -154,6 +170,14 @@ async def test_maps_follow_when_a_source_is_trusted_or_not(
     await eventually(lambda: target.held == set())
     keeper.trust(frozenset({"mail.log"}))
     await eventually(lambda: target.held == {HOME})
+    await keeper.take("mail.log", batch(login("ann", HOME, at=clock.now(), session="c")))
+    keeper.trust(frozenset())
+    await asyncio.sleep(0.01)
+    assert target.held == {HOME}, "her period runs"
+    clock.at += PERIOD
+    assert keeper.expire() == []
+    keeper.trust(frozenset())
+    await eventually(lambda: target.held == set())
     running.cancel()
     await asyncio.wait([running])
     await publisher.close()

@@ -54,6 +54,7 @@ class Follower:
         batches = self.source.batches(position, at_end=self._at_end())
         try:
             async for batch in batches:
+                self._quiet = False  # what it says counts only once it is committed
                 await self._hand_in(batch)
                 self._count(batch, fresh=fresh)
                 well()

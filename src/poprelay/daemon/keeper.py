@@ -80,6 +80,9 @@ class Keeper:
         self._owed: deque[Record] = deque()
         self._settling: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._unlooked: frozenset[str] = frozenset()
+        """Sources whose sessions may count since, or may not, without the maps having looked."""
         self._settled = asyncio.Event()
         self._settled.set()
         self._resting: dict[str, bytes] = {}
@@ -221,22 +224,34 @@ class Keeper:
         return changes
 
     def trust(self, sources: frozenset[str]) -> None:
-        """Only open sessions of these sources hold grants from now on, for who asks; the maps follow."""
-        before, self.ledger.read_sources = self.ledger.read_sources, sources
-        changed = sources ^ before if before is not None else sources
-        if changed and self.publishers:
-            task = asyncio.create_task(self._look_at_sessions(changed), name="look at sessions")
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+        """Only open sessions of these sources hold grants from now on, for who asks; the maps follow. Say it again and
+        again: a grant that only another's session would hold is not closed when its period ends, but leaves the maps.
+        """
+        before, self.ledger.read_sources = self.ledger.read_sources or frozenset(), sources
+        self._unlooked |= (sources ^ before) | (self.ledger.session_sources() - sources)
+        if self._unlooked and self.publishers and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_at_sessions(), name="look at sessions")
 
-    async def _look_at_sessions(self, sources: frozenset[str]) -> None:
-        addresses = self.ledger.with_sessions(sources)
-        while piece := tuple(islice(addresses, PIECE)):
-            self._publish(piece)
-            await asyncio.sleep(0)
+    async def _look_at_sessions(self) -> None:
+        """Let maps look again at whom a session may hold, where they differ from what is so now."""
+        while self._unlooked:
+            sources, self._unlooked = self._unlooked, frozenset()
+            addresses = self.ledger.with_sessions(sources)
+            while piece := tuple(islice(addresses, PIECE)):
+                now = self.clock.now()
+                for publisher in self.publishers:
+                    held = publisher.published
+                    publisher.touch(
+                        address
+                        for address in piece
+                        if publisher.map.wants_renewals
+                        or held is None
+                        or (address in held) != bool(self.ledger.at(address, now))
+                    )
+                await asyncio.sleep(0)
 
     def expire(self) -> list[Change]:
-        """Close a piece of what has ended; nothing if all is closed that had."""
+        """Close a piece of what has ended; empty if there was none in it."""
         end = self.ledger.next_end()
         if end is None or end > self.clock.now():
             return []
@@ -292,9 +307,9 @@ class Keeper:
         await self.idle()
         await self.flush()
         await self.durable(2.0)
-        if self._settling is not None:
-            self._settling.cancel()
-            await asyncio.wait([self._settling])
+        for task in filter(None, (self._settling, self._looking)):
+            task.cancel()
+            await asyncio.wait([task])
         for publisher in self.publishers:
             await publisher.close()
 

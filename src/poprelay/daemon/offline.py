@@ -23,7 +23,7 @@ from poprelay.daemon.rows import Row
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import look_around
-from poprelay.daemon.trust import is_recent
+from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import NoDaemon, NotPermitted
 from poprelay.model import Address
 
@@ -70,7 +70,7 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
     clock = Clock()
     storage = Storage(config.settings, clock)
     # A daemon that is only being started again must not cut off those whose sessions are open.
-    storage.ledger.read_sources = None if is_recent(storage.last_beat, clock.now()) else frozenset()
+    storage.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
     keeper = Keeper(storage.ledger, storage.writer, clock)
     parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
     try:

@@ -259,6 +259,7 @@ async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row
     while piece := keeper.expire():
         changes += piece
         await asyncio.sleep(0)
+    changes += keeper.shut(lambda draft: draft.expire())  # what else is over
     durable, published = await _done(keeper)
     for change in changes:
         yield change_row(keeper.ledger, change)

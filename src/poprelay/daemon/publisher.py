@@ -231,11 +231,12 @@ class Publisher:
     async def close(self, *, by: float | None = None) -> None:
         """Let go of the map, once what is under way has ended; what it holds stays.
 
-        Only at the end of the daemon is that not waited for beyond `by`, by the loop's clock: while it lives, another
-        thread may be about to write the same map.
+        Only at the end of the daemon is that not waited for beyond `by`, by the loop's clock, or a moment if that is
+        past: while it lives, another thread may be about to write the same map.
         """
+        moment = asyncio.get_running_loop().time() + 1.0
         try:
-            async with asyncio.timeout_at(by):
+            async with asyncio.timeout_at(None if by is None else max(by, moment)):
                 await self._call(self.map.close)
         except TimeoutError:
             log.error("map hangs, and is left as it is", map=self.map.name)

@@ -22,7 +22,7 @@ from poprelay.daemon.operations import BREATH, OPERATIONS
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.rows import Row
 from poprelay.daemon.terms import rules_of, terms_of
-from poprelay.daemon.trust import is_recent
+from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import MapError, NoDaemon, StoreError
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.lock import last_beat
@@ -90,7 +90,7 @@ def read_ledger(settings: Settings, clock: Clock) -> Ledger:
     """The ledger as it is on disk, judged by the present config. Raises StoreError."""
     ledger = Ledger(terms_of(settings), rules_of(settings))
     now = clock.now()
-    ledger.read_sources = None if is_recent(last_beat(settings.ledger.path), now) else frozenset()
+    ledger.read_sources = sources_without_daemon(last_beat(settings.ledger.path), now)
     ledger.load(read_snapshot(settings.ledger.path), now)
     draft = ledger.draft(now)
     draft.expire()

@@ -6,6 +6,7 @@ has caught up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from poprelay.model import Instant
 if TYPE_CHECKING:
     from poprelay.daemon.follower import Follower
 
+FRESH: Final = 5.0
+"""Seconds for which a busy log may not have been read to its end, and still counts as read up to now."""
 AWAY: Final = 60.0
 """Seconds for which a source may be away while its sessions still hold: a restart cuts nobody off."""
 
@@ -27,6 +30,11 @@ def is_recent(beat: Instant, now: Instant) -> bool:
     (True, False, False)
     """
     return -SLACK <= now - beat < AWAY
+
+
+def sources_without_daemon(last_beat: Instant, now: Instant) -> frozenset[str] | None:
+    """Those whose sessions hold where no daemon runs, as `Ledger.read_sources` says it: all for a moment, then none."""
+    return None if is_recent(last_beat, now) else frozenset()
 
 
 class Trust:
@@ -45,7 +53,7 @@ class Trust:
         return frozenset(name for name, at in self._current_at.items() if at > soonest)
 
     def look(self, sources: Iterable[str], followers: Mapping[str, Follower]) -> bool:
-        """See how the sources of the config are; whether all are read up to now, or were a moment ago."""
+        """See how the sources of the config are; whether all are read up to now."""
         known, self._current_at = self._current_at, {}
         for name in sources:
             follower = followers.get(name)
@@ -53,4 +61,5 @@ class Trust:
             at = known.get(name) if at is None else at
             if at is not None:
                 self._current_at[name] = at
-        return self.trusted() == frozenset(sources)
+        now = self._clock.monotonic()
+        return all(now - self._current_at.get(name, -math.inf) < FRESH for name in sources)

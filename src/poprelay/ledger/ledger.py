@@ -170,6 +170,10 @@ class Ledger:
             max(map(self._ends, cells)),
         )
 
+    def session_sources(self) -> frozenset[str]:
+        """The sources that have shown logouts joined to their logins: only their sessions hold anything."""
+        return frozenset(source for source, _, _, _ in self._book.holding.joined)
+
     def with_sessions(self, sources: Set[str]) -> Iterator[Address]:
         """The addresses whose answer may depend on whether these are among `read_sources`, for who goes through them
         as through `addresses`."""

@@ -26,7 +26,7 @@ class Lock:
     def __init__(self, descriptor: int, last_beat: Instant) -> None:
         self._descriptor = descriptor
         self.last_beat = last_beat
-        """When the last one who held it last said `beat`, or the lock's file was made."""
+        """When the last one who held it last said `beat`; 1970 if nobody did."""
 
     def beat(self) -> None:
         """Leave word of now, for who asks or holds it next: the file's modification time."""
@@ -107,5 +107,7 @@ def _open(file: Path) -> int:
         return os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):  # another process was quicker
-            return create_private(file)
+            descriptor = create_private(file)
+            os.utime(descriptor, (0, 0))  # nobody has said `beat`
+            return descriptor
         return os.open(file, os.O_RDWR | os.O_CLOEXEC)

@@ -32,6 +32,7 @@ from poprelay.daemon.operations import wiping
 from poprelay.daemon.rows import Row
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.surroundings import look_around
+from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import AlreadyRunning, ConfigError, Refused
 from poprelay.maps import Derived, Entry, Map
 from poprelay.maps.command import run
@@ -203,6 +204,7 @@ class POPRelay:
         storage = Storage(self._config.settings, clock, patience=0.0)
         keeper = Keeper(storage.ledger, storage.writer, clock)
         try:
+            keeper.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
             keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)
             if found := inheritance(self._config, storage, clock.now()):
                 await adopt(keeper, found)

@@ -11,11 +11,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import click
 
 from poprelay.cli import old, poprelayd
 from poprelay.cli.main import COMMANDS, poprelay
+from poprelay.daemon.root import rootlist
 from poprelay.ledger.reasons import CLOSED, REFUSED
 
 MAN = Path(__file__).resolve().parent / "man"
@@ -42,20 +44,7 @@ ROOT_FILES = (
     ("/run/poprelay-root/requests", "Where the daemon asks; it belongs to the daemon's user."),
     ("/run/poprelay-root/results", "Where it is answered."),
 )
-ROOT_LIST = """\
-user = "poprelay"
-
-[[commands]]
-name = "sendmail"
-every = "1s"
-[[commands.steps]]
-copy = ["/var/lib/poprelay/access", "/etc/mail/access"]
-to = "/etc/mail/poprelay/access"
-[[commands.steps]]
-run = ["/usr/sbin/makemap", "-r", "hash", "/etc/mail/poprelay/new"]
-stdin = "/etc/mail/poprelay/access"
-timeout = "30s"
-"""
+ROOT_LIST = dedent((rootlist.__doc__ or "").partition("\n\n")[2].partition("\n\nA step")[0])
 ROOT_KEYS = (
     ("user", "Who may ask, and whose files may be copied; poprelay, if it is not given."),
     ("name", 'What the command is called: a map says root = "NAME". Letters a-z, digits and -, at most 63.'),

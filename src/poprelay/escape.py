@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 
 def show(text: str) -> str:
     r"""`text` on one line, with every character that does not print written as an escape.
@@ -16,6 +19,15 @@ def show(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else _escaped(ord(each)) for each in text)
+
+
+def as_json(value: object, *, ascii_only: bool = True, default: Callable[[object], str] | None = None) -> str:
+    r"""As JSON on one line, with DEL escaped too, which JSON leaves as it is. `default` as `json.dumps` has it.
+
+    >>> as_json({"user": "a\x7f"})
+    '{"user": "a\\u007f"}'
+    """
+    return json.dumps(value, ensure_ascii=ascii_only, default=default).replace("\x7f", "\\u007f")
 
 
 def _escaped(code: int) -> str:

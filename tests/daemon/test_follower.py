@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from poprelay.daemon.follower import Follower
@@ -20,6 +21,9 @@ class Log:
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.begun: list[tuple[bytes | None, bool]] = []
+
+    def has_begun(self, times: int) -> bool:
+        return len(self.begun) == times
 
     async def batches(self, position: bytes | None, *, at_end: bool = False) -> AsyncIterator[Batch]:
         self.begun.append((position, at_end))
@@ -55,12 +59,12 @@ async def test_who_follows_a_source_next_begins_where_a_commit_under_way_will_ha
 async def test_whether_it_begins_at_its_end_is_asked_when_it_begins(
     keeper: Keeper, batch: Any, eventually: Any
 ) -> None:
-    lost = True
+    answers = [True, False]
     log = Log(batch(caught_up=True))
-    follower = Follower(log, keeper, at_end=lambda: lost)
-    for times, lost in enumerate((True, False), start=1):  # noqa: B007  # read by the follower
+    follower = Follower(log, keeper, at_end=lambda: answers.pop(0))
+    for left in (1, 0):
         running = asyncio.create_task(follower.run(lambda: None))
-        await eventually(lambda: len(log.begun) == times)  # noqa: B023  # within this round
+        await eventually(partial(log.has_begun, 2 - left))
         await ended(running)
         keeper.positions.clear()
     assert log.begun == [(None, True), (None, False)]

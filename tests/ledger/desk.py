@@ -259,10 +259,7 @@ class Desk:
 
 def fill(draft: Draft, events: Iterable[Event], read_at: Instant) -> None:
     for event in events:
-        if isinstance(event, Login):
-            draft.login(event, read_at)
-        else:
-            draft.logout(event, read_at)
+        draft.take(event, read_at)
 
 
 def login(

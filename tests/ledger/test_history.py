@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,8 +37,8 @@ def history(store: SqliteStore) -> Iterator[History]:
         yield history
 
 
-def told(history: History, **asked: object) -> list[tuple[str, str]]:
-    return [(past.change, past.user) for past in history.find(**asked)]  # type: ignore[arg-type]  # what `find` takes
+def told(history: History, **asked: Any) -> list[tuple[str, str]]:
+    return [(past.change, past.user) for past in history.find(**asked)]
 
 
 @pytest.fixture
@@ -175,12 +176,12 @@ def test_it_may_be_read_while_more_is_written(store: SqliteStore, history: Histo
 
 @pytest.mark.parametrize("asked", [{}, {"user": "ann"}, {"address": ANN.address}, {"since": NOW + 1}])
 def test_page_after_page_says_what_one_reading_says(
-    store: SqliteStore, history: History, asked: dict[str, object]
+    store: SqliteStore, history: History, asked: dict[str, Any]
 ) -> None:
     store.commit([Record(history=[Opened(NOW + number // 7, grant) for number in range(30) for grant in (ANN, BOB)])])
-    whole = list(history.find(**asked))  # type: ignore[arg-type]  # what `find` takes
+    whole = list(history.find(**asked))
     pages: list[Past] = []
-    while page := list(history.find(**asked, before=pages[-1] if pages else None, limit=4)):  # type: ignore[arg-type]
+    while page := list(history.find(**asked, before=pages[-1] if pages else None, limit=4)):
         pages += page
     assert pages == whole
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from poprelay.escape import show
+from poprelay.escape import as_json, show
 from poprelay.spans import parse_rfc3339, show_span
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _GIVING_WAY: Final = {"user", "reason", "name"}
 
 def print_json(row: Row, to: TextIO | None = None) -> None:
     """One object on one line, in characters that print; a byte that is not UTF-8 is a lone surrogate's escape."""
-    print(json.dumps(row).replace("\x7f", "\\u007f"), file=to or sys.stdout, flush=True)
+    print(as_json(row), file=to or sys.stdout, flush=True)
 
 
 def print_table(

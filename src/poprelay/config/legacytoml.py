@@ -5,7 +5,6 @@ Above each key stands which option it comes from, and at the end what became of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from os import fsencode
@@ -16,6 +15,7 @@ from poprelay.agents.perl import LONGEST, read_perl
 from poprelay.config.legacy import DEFAULTS, KNOWN, OTHERWISE, Legacy
 from poprelay.config.legacycommand import Command
 from poprelay.config.listen import LONGEST_SOCKET
+from poprelay.escape import as_json
 
 AGENTS: Final[dict[str, tuple[str, ...]]] = {
     "ipop3d": ("uw-imap",),
@@ -209,4 +209,4 @@ def _text(text: str) -> str:
     """A TOML string: literal where a backslash would be doubled."""
     if "\\" in text and "'" not in text and text.isprintable():
         return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return as_json(text, ascii_only=False)

@@ -33,13 +33,13 @@ from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import wiping
 from poprelay.daemon.parts import Parts
 from poprelay.daemon.rows import Row
+from poprelay.daemon.sessiontrust import SessionTrust
 from poprelay.daemon.status import status_row
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.daemon.ticker import Ticker
-from poprelay.daemon.trust import Trust
 from poprelay.errors import PoprelayError, StoreDamaged, StoreError
 from poprelay.ledger.draft import Draft
 from poprelay.model import Address, Instant
@@ -180,8 +180,7 @@ class Daemon:
     async def _live(self) -> None:
         keeper, config = self.keeper, self.config
         keeper.starting("starting up, and not caught up with the logs yet")
-        self._trust = Trust(self._source_names(), self.clock, self.storage.last_beat)
-        keeper.trust(self._trust.trusted())
+        self._session_trust = SessionTrust(keeper, self._source_names(), self.storage.last_beat)
         keeper.ledger.rules.surroundings = await self.lookout.look()
         if found := inheritance(config, self.storage, keeper.clock.now()):
             await self._patiently("adoption", lambda: adopt(keeper, found))
@@ -221,6 +220,7 @@ class Daemon:
             broke = ticker.done()
             ticker.cancel()
             await asyncio.wait([ticker])
+            await self._session_trust.stop()
             await keeper.durable(DRAIN)
             await self.parts.end(give_up)
             await keeper.close()
@@ -287,9 +287,8 @@ class Daemon:
 
     def _beat(self) -> None:
         """See whose sessions hold; and leave word of now, for the next start, if all logs are read up to now."""
-        if self._trust.look(self._source_names(), self.parts.followers):
+        if self._session_trust.look(self._source_names(), self.parts.followers):
             self.storage.beat()
-        self.keeper.trust(self._trust.trusted())
 
     def _control_socket(self) -> socket.socket:
         control = self.config.settings.control

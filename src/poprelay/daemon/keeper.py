@@ -27,7 +27,7 @@ from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.reasons import stable
 from poprelay.ledger.record import Record
-from poprelay.model import Address, Change, Closed, Login, Opened, Outcome, Refused, Renewed, Revocation
+from poprelay.model import Address, Change, Closed, Opened, Outcome, Refused, Renewed, Revocation
 from poprelay.sources import Batch
 
 log = structlog.get_logger()
@@ -80,9 +80,6 @@ class Keeper:
         self._owed: deque[Record] = deque()
         self._settling: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._looking: asyncio.Task[None] | None = None
-        self._unlooked: frozenset[str] = frozenset()
-        """Sources whose sessions may count since, or may not, without the maps having looked."""
         self._settled = asyncio.Event()
         self._settled.set()
         self._resting: dict[str, bytes] = {}
@@ -127,10 +124,7 @@ class Keeper:
         async with self._opening:
             draft = self.ledger.draft(self.clock.now())
             for number, event in enumerate(batch.events, start=1):
-                if isinstance(event, Login):
-                    draft.login(event, batch.read_at)
-                else:
-                    draft.logout(event, batch.read_at)
+                draft.take(event, batch.read_at)
                 if not number % SLICE:
                     await asyncio.sleep(0)
             self._publish(self.ledger.close(draft))
@@ -223,33 +217,6 @@ class Keeper:
         self.ledger.swept(wiped_at)
         return changes
 
-    def trust(self, sources: frozenset[str]) -> None:
-        """Only open sessions of these sources hold grants from now on, for who asks; the maps follow. Say it again and
-        again: a grant that only another's session would hold is not closed when its period ends, but leaves the maps.
-        """
-        before, self.ledger.read_sources = self.ledger.read_sources or frozenset(), sources
-        self._unlooked |= (sources ^ before) | (self.ledger.session_sources() - sources)
-        if self._unlooked and self.publishers and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look_at_sessions(), name="look at sessions")
-
-    async def _look_at_sessions(self) -> None:
-        """Let maps look again at whom a session may hold, where they differ from what is so now."""
-        while self._unlooked:
-            sources, self._unlooked = self._unlooked, frozenset()
-            addresses = self.ledger.with_sessions(sources)
-            while piece := tuple(islice(addresses, PIECE)):
-                now = self.clock.now()
-                for publisher in self.publishers:
-                    held = publisher.published
-                    publisher.touch(
-                        address
-                        for address in piece
-                        if publisher.map.wants_renewals
-                        or held is None
-                        or (address in held) != bool(self.ledger.at(address, now))
-                    )
-                await asyncio.sleep(0)
-
     def expire(self) -> list[Change]:
         """Close a piece of what has ended; empty if there was none in it."""
         end = self.ledger.next_end()
@@ -307,9 +274,9 @@ class Keeper:
         await self.idle()
         await self.flush()
         await self.durable(2.0)
-        for task in filter(None, (self._settling, self._looking)):
-            task.cancel()
-            await asyncio.wait([task])
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
         for publisher in self.publishers:
             await publisher.close()
 

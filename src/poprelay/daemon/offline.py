@@ -20,10 +20,10 @@ from poprelay.daemon.parts import Parts
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.reading import become_owner, holds, rows_of
 from poprelay.daemon.rows import Row
+from poprelay.daemon.sessiontrust import sources_without_daemon
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import look_around
-from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import NoDaemon, NotPermitted
 from poprelay.model import Address
 

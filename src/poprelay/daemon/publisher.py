@@ -68,6 +68,10 @@ class Publisher:
             self._idle.clear()
             self._wake.set()
 
+    def differs(self, address: str, *, allowed: bool) -> bool:
+        """Whether the map may not say of this address what is so now."""
+        return self.map.wants_renewals or self.published is None or (address in self.published) != allowed
+
     async def settled(self) -> None:
         """Wait until the map says what the ledger says."""
         await self._idle.wait()

@@ -21,8 +21,8 @@ from poprelay.daemon.client import START
 from poprelay.daemon.operations import BREATH, OPERATIONS
 from poprelay.daemon.peers import user_name
 from poprelay.daemon.rows import Row
+from poprelay.daemon.sessiontrust import sources_without_daemon
 from poprelay.daemon.terms import rules_of, terms_of
-from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import MapError, NoDaemon, StoreError
 from poprelay.ledger.ledger import Ledger
 from poprelay.ledger.lock import last_beat

@@ -15,7 +15,7 @@ from poprelay.daemon.rows import Row, change_row
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
-from poprelay.model import Change, Event, Instant, Login
+from poprelay.model import Change, Event, Instant
 
 
 class Replay:
@@ -32,7 +32,7 @@ class Replay:
             yield from self._expire()
             draft = self.ledger.draft(self._now)
             for event in together:
-                apply(draft, event, self._now)
+                draft.take(event, self._now)
             self.ledger.close(draft)
             self.ledger.accept(draft)
             yield from draft.changes
@@ -44,14 +44,6 @@ class Replay:
             self.ledger.close(draft)
             self.ledger.accept(draft)
             yield from draft.changes
-
-
-def apply(draft: Draft, event: Event, read_at: Instant) -> None:
-    """Let one event happen in a draft."""
-    if isinstance(event, Login):
-        draft.login(event, read_at)
-    else:
-        draft.logout(event, read_at)
 
 
 def with_networks(config: Config, more: tuple[Network, ...]) -> Config:
@@ -76,7 +68,7 @@ async def _into(config: Config, events: Iterable[Event]) -> tuple[Ledger, Sequen
 
         def order(draft: Draft) -> None:
             for event in events:
-                apply(draft, event, now)
+                draft.take(event, now)
 
         changes = await keeper.open(order)
         await keeper.published()

@@ -23,6 +23,7 @@ from poprelay.model import (
     LONGEST_NAME,
     Address,
     Basis,
+    Event,
     Grant,
     Instant,
     Login,
@@ -91,6 +92,13 @@ class Draft:
         if login.session is not None and len(login.session) <= LONGEST_NAME:
             open_ = sessions.opened(overlay, login, key, open_, at)
         overlay.put(key, Cell(grant, open_), new=cell is None)
+
+    def take(self, event: Event, read_at: Instant) -> None:
+        """Let a login or a logout happen."""
+        if isinstance(event, Login):
+            self.login(event, read_at)
+        else:
+            self.logout(event, read_at)
 
     def logout(self, logout: Logout, read_at: Instant) -> None:
         """End the session, if it is known: its grant, if still live, runs one period from here at least."""

@@ -6,9 +6,10 @@
     store.commit(draft.record(positions)) all or nothing
     ledger.accept(draft)                  shows what the draft opens; if the commit failed, ledger.give_up(draft)
 
-Opening: commit, then publish. Closing: take away, then commit. So a draft that only closes (expire, revoke, rejudge,
-clamp) is closed and accepted in one go, at any moment, and its record committed afterwards. Drafts that open (login,
-logout, allow, stand) are made one after the other; one whose commit failed is dropped, and its events drafted again.
+Opening: commit, then publish. Closing: take away, then commit. So a draft that only closes (expire, revoke, wipe,
+rejudge, clamp) is closed and accepted in one go, at any moment, and its record committed afterwards. Drafts that open
+(login, logout, allow, stand) are made one after the other; one whose commit failed is given up: its events are drafted
+again, and the next owes what it had closed.
 Records are committed in the order in which they were asked for. Every call that returns addresses names those whose
 answer may have changed.
 """

@@ -28,7 +28,7 @@ _CACHE: Final = 16_384
 
 
 class State:
-    """Passed down to whatever decides; only `flight` changes it, and `Ledger` when it starts."""
+    """Passed down to whatever decides; only `flight` and `Ledger` change it."""
 
     def __init__(self, terms: Terms, rules: Rules) -> None:
         self.terms = terms

@@ -10,7 +10,7 @@ import structlog
 
 log = structlog.get_logger()
 
-AWAY: Final = 5.0
+LONG: Final = 5.0
 """Seconds without such a file after which that is said: between the steps of a rotation it is away for a moment."""
 
 
@@ -32,7 +32,7 @@ class Absence:
             self._is_said = False
         elif not self.is_missing:
             self._since = self._elapsed()
-        elif not self._is_said and self._elapsed() - self._since >= AWAY:
+        elif not self._is_said and self._elapsed() - self._since >= LONG:
             log.warning("log is missing", path=str(self._path))
             self._is_said = True
         self.is_missing = is_missing

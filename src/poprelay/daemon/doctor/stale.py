@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +56,7 @@ def _is_nowhere(part: Configured) -> bool:
     if not isinstance(path, str) or part.kind not in _BESIDE or any(part.spec.get(key) for key in _COMMANDS):
         return False
     try:
-        return not any(name.startswith(Path(path).name) for name in os.listdir(Path(path).parent))  # noqa: PTH208
+        return not any(each.name.startswith(Path(path).name) for each in Path(path).parent.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

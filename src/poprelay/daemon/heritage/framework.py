@@ -30,9 +30,9 @@ from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.operations import wiping
 from poprelay.daemon.rows import Row
+from poprelay.daemon.sessiontrust import sources_without_daemon
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.surroundings import look_around
-from poprelay.daemon.trust import sources_without_daemon
 from poprelay.errors import AlreadyRunning, ConfigError, Refused
 from poprelay.maps import Derived, Entry, Map
 from poprelay.maps.command import run

@@ -19,12 +19,12 @@ from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.storage import Storage
 from poprelay.errors import MapError, StoreError
 from poprelay.maps import Inheriting
+from poprelay.maps.heritage import OTHERS
 from poprelay.model import Instant, Login
 from poprelay.sources import Batch
 
 log = structlog.get_logger()
 
-_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _ADOPTION: Final = "\0adoption"
 """Under which name its position is kept; no source is called so."""
 
@@ -38,7 +38,7 @@ def make_room(config: Config) -> None:
     for part in config.maps:
         target = part.object
         if isinstance(target, Inheriting) and realpath(target.path) == realpath(ledger.parent):
-            if ledger.parent.is_dir() and ledger.parent.stat().st_mode & _OTHERS:
+            if ledger.parent.is_dir() and ledger.parent.stat().st_mode & OTHERS:
                 log.warning(
                     "others than its owner could write in the spool; it is closed to them where we may",
                     path=str(ledger.parent),
@@ -54,7 +54,7 @@ def _require_ours(ledger: Path) -> None:
     for file in ledger.parent.glob(f"{ledger.name}*"):
         status = file.lstat()
         is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-        if not is_plain or status.st_uid not in owners or status.st_mode & _OTHERS:
+        if not is_plain or status.st_uid not in owners or status.st_mode & OTHERS:
             raise StoreError(
                 f"{file}: another user may have made it or written in it, so it is not believed",
                 remedy="look at it, and move it away",

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from poprelay.clock import Clock
 from poprelay.errors import ConfigError, PoprelayError
-from poprelay.escape import show
+from poprelay.escape import as_json, show
 from poprelay.spans import rfc3339
 
 LONGEST: Final = 1000
@@ -37,7 +37,7 @@ class Json:
 
     def __call__(self, _logger: object, _method: str, event: Event) -> str:
         said = {"at": _now(), "level": event.pop("level"), "event": event.pop("event"), **event}
-        return json.dumps(said, default=str).replace("\x7f", "\\u007f")
+        return as_json(said, default=str)
 
 
 class Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,7 +14,7 @@ from poprelay.clock import Clock
 from poprelay.daemon.follower import Follower
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.publisher import Publisher
-from poprelay.daemon.trust import AWAY, Trust
+from poprelay.daemon.sessiontrust import AWAY, SessionTrust
 from poprelay.errors import SourceError
 from poprelay.sources import Batch
 
@@ -81,13 +82,13 @@ async def said(told: Told, *batches: Batch | None) -> None:
 
 
 async def test_a_source_is_trusted_while_it_is_read_up_to_now_and_a_moment_longer(
-    told: Told, follower: Follower, turned: TurnedClock
+    told: Told, keeper: Keeper, follower: Follower, turned: TurnedClock
 ) -> None:
-    trust = Trust(["mail.log"], turned, turned.at - HOUR)
+    trust = SessionTrust(keeper, ["mail.log"], turned.at - HOUR)
     followers = {"mail.log": follower}
 
-    def looked() -> tuple[bool, frozenset[str]]:
-        return trust.look(["mail.log"], followers), trust.trusted()
+    def looked() -> tuple[bool, frozenset[str] | None]:
+        return trust.look(["mail.log"], followers), keeper.ledger.read_sources
 
     running = asyncio.create_task(follower.run(lambda: None))
     await said(told, nothing(caught_up=False))
@@ -133,24 +134,34 @@ async def test_what_waits_to_be_committed_is_not_read_yet(
 
 @pytest.mark.parametrize(("ago", "trusted"), [(5.0, True), (AWAY + 1, False), (-HOUR, False)])
 def test_at_the_start_those_are_trusted_that_a_daemon_read_a_moment_ago(
-    ago: float, trusted: bool, turned: TurnedClock
+    ago: float, trusted: bool, keeper: Keeper, turned: TurnedClock
 ) -> None:
-    trust = Trust(["a", "b"], turned, turned.at - ago)
-    assert trust.trusted() == (frozenset({"a", "b"}) if trusted else frozenset())
+    keeper.clock = turned
+    trust = SessionTrust(keeper, ["a", "b"], turned.at - ago)
+    assert keeper.ledger.read_sources == (frozenset({"a", "b"}) if trusted else frozenset())
     turned.up += AWAY - 4
     assert not trust.look(["a", "b"], {})
-    assert trust.trusted() == frozenset()
+    assert keeper.ledger.read_sources == frozenset()
 
 
-def test_a_source_that_the_config_has_no_more_is_not_trusted(turned: TurnedClock) -> None:
-    trust = Trust(["a", "b"], turned, turned.at)
+def test_a_source_that_the_config_has_no_more_is_not_trusted(keeper: Keeper, turned: TurnedClock) -> None:
+    keeper.clock = turned
+    trust = SessionTrust(keeper, ["a", "b"], turned.at)
     assert trust.look(["b"], {})
-    assert trust.trusted() == frozenset({"b"})
+    assert keeper.ledger.read_sources == frozenset({"b"})
 
 
 async def test_maps_follow_when_a_source_is_trusted_or_not(
-    keeper: Keeper, clock: Any, memory_map: Callable[[], Any], batch: Callable[..., Batch], eventually: Any
+    keeper: Keeper, turned: TurnedClock, memory_map: Callable[[], Any], batch: Callable[..., Batch], eventually: Any
 ) -> None:
+    clock = keeper.clock = turned
+    trust = SessionTrust(keeper, ["mail.log"], clock.at)
+
+    def look(*, read: bool) -> None:
+        """Look at a source that is read up to now, or was not for long."""
+        clock.up += 0.0 if read else AWAY
+        trust.look(["mail.log"], {"mail.log": Mock(current_at=lambda: clock.up if read else None)})
+
     target = memory_map()
     publisher = Publisher(target, keeper.ledger, clock.now)
     keeper.publishers.append(publisher)
@@ -161,23 +172,25 @@ async def test_maps_follow_when_a_source_is_trusted_or_not(
         "mail.log",
         batch(login("bob", at=now, session="b"), logout("b", at=now), login("ann", HOME, at=now, session="a")),
     )
-    keeper.trust(frozenset({"mail.log"}))
+    look(read=True)
     clock.at += 2 * PERIOD
     keeper.expire()
     await publisher.settled()
     assert target.held == {HOME}
-    keeper.trust(frozenset())
+    look(read=False)
     await eventually(lambda: target.held == set())
-    keeper.trust(frozenset({"mail.log"}))
+    look(read=True)
     await eventually(lambda: target.held == {HOME})
-    await keeper.take("mail.log", batch(login("ann", HOME, at=clock.now(), session="c")))
-    keeper.trust(frozenset())
+    again = login("ann", HOME, at=clock.at, session="c")
+    await keeper.take("mail.log", Batch(events=(again,), position=b"2", read_at=clock.at, caught_up=True))
+    look(read=False)
     await asyncio.sleep(0.01)
     assert target.held == {HOME}, "her period runs"
     clock.at += PERIOD
     assert keeper.expire() == []
-    keeper.trust(frozenset())
+    look(read=False)
     await eventually(lambda: target.held == set())
+    await trust.stop()
     running.cancel()
     await asyncio.wait([running])
     await publisher.close()

@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -126,9 +126,15 @@ def address(user: str) -> str:
 
 
 def grants(poprelay: Poprelay) -> dict[tuple[str, str, str], str]:
-    """Every live grant, and until when, once all lines have been read."""
+    """Every live grant, and until when, once all lines have been read, and open sessions hold for that."""
     until(lambda: (address(LAST), LAST) in poprelay.allowed(), seconds=30, step=0.1, what="the last line is read")
-    listed = poprelay.run("list", "--json").objects()
+    listed: list[dict[str, Any]] = []
+
+    def sessions_hold() -> bool:
+        listed[:] = poprelay.run("list", "--json").objects()
+        return all(each["held"] for each in listed if each["sessions"])
+
+    until(sessions_hold, seconds=10, step=0.1, what="sessions are believed")
     return {(each["address"], each["user"], each["basis"]): each["until"] for each in listed}
 
 

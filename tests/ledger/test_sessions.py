@@ -291,6 +291,15 @@ def test_a_grant_remembers_a_bounded_number_of_sessions_and_forgets_the_oldest(p
     assert {key.session for key in proven.rows.sessions} == set(names)
 
 
+def test_the_sessions_of_a_grant_keep_its_copies_of_user_and_address(proven: Desk) -> None:
+    for number in range(3):
+        proven.login("".join(["an", "n"]), Address("".join([*HOME])), session=str(number))
+    grant = proven.grant()
+    for session in proven.ledger.sessions(grant.key):
+        assert session.user is grant.user
+        assert session.address is grant.address
+
+
 def test_where_no_logout_was_ever_joined_only_a_few_sessions_are_remembered() -> None:
     desk = Desk()
     for number in range(UNPROVEN_SESSIONS + 3):

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NoReturn
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutting import PLACES, cut
+from poprelay.address import canonical
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
 from poprelay.model import Login, Origin
-from poprelay.scan import Scanner
+from poprelay.scan import Scanner, reader
 from poprelay.scan.scanner import LINE_LIMIT
 from poprelay.sources.lines import Lines
 
@@ -271,6 +273,19 @@ def test_lines_of_any_framing_and_time_are_read_the_same_in_pieces(block: bytes,
     read = [lines.feed(piece).data for piece in cut(block, places)]
     assert [event for each in read for event in pieces.scan(each, now=NOW, horizon=NOW).events] == list(whole)
     assert {event.address for event in whole if isinstance(event, Login)} <= {"192.0.2.7"}
+
+
+def test_words_that_were_seen_do_not_fill_the_memory_and_forgetting_them_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block = b"".join(login().replace(b"192.0.2.7", b"9.9.9.%d" % number) for number in (1, 2, 1, 3, 4, 1, 2))
+    expected = scanner().scan(block, now=NOW, horizon=NOW).events
+    seen = mock.Mock(side_effect=canonical)
+    monkeypatch.setattr(reader, "_MOST", 2)
+    monkeypatch.setattr(reader, "canonical", seen)
+    assert scanner().scan(block, now=NOW, horizon=NOW).events == expected
+    # 1 and 2 are remembered for the third line; 3 does not fit beside them, nor do 1 and 2 beside 3 and 4
+    assert [call.args[0] for call in seen.call_args_list] == [f"9.9.9.{number}" for number in (1, 2, 3, 4, 1, 2)]
 
 
 def test_scanning_asks_no_clock_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

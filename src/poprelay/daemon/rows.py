@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from poprelay.ledger.ledger import Ledger
-from poprelay.model import Change, Closed, Grant, Opened, Refused, Renewed, Revocation
+from poprelay.model import Change, Closed, Grant, Refused, Renewed, Revocation
 from poprelay.spans import rfc3339
 
 Row: TypeAlias = dict[str, Any]
@@ -58,11 +58,8 @@ def change_row(ledger: Ledger, change: Change) -> Row:
             "renewals": 0,
         }
     row = {"at": rfc3339(change.at), **grant_row(ledger, change.grant)}
-    match change:
-        case Opened():
-            row["change"] = "opened"
-        case Renewed():
-            row["change"] = "renewed"
-        case Closed(reason=reason):
-            row.update(change="closed", reason=reason, until=rfc3339(change.at), held=False)
+    if isinstance(change, Closed):
+        row.update(change="closed", reason=change.reason, until=row["at"], held=False)
+    else:
+        row["change"] = "renewed" if isinstance(change, Renewed) else "opened"
     return row

@@ -57,7 +57,9 @@ class Draft:
         if state.flying is not overlay:
             flight.begin(overlay)
         terms = state.terms
-        at = self._effective(login.at, self._first_read(login, read_at))
+        if login.at > read_at or state.ahead or overlay.ahead:
+            read_at = self._first_read(login, read_at)
+        at = self._effective(login.at, read_at)
         until = at + terms.period
         if until <= overlay.now:
             self.stale += 1
@@ -90,7 +92,7 @@ class Draft:
             grant = _later(cell.grant, at, terms.period, login)
             overlay.changes.append(Renewed(at, grant))
         if login.session is not None and len(login.session) <= LONGEST_NAME:
-            open_ = sessions.opened(overlay, login, key, open_, at)
+            open_ = sessions.opened(overlay, login, grant, open_, at)
         overlay.put(key, Cell(grant, open_), new=cell is None)
 
     def take(self, event: Event, read_at: Instant) -> None:
@@ -202,10 +204,8 @@ class Draft:
         return flight.record(self.overlay, positions)
 
     def _first_read(self, login: Login, read_at: Instant) -> Instant:
-        """When it was read for the first time, where that decides when it counts as having happened."""
+        """When it was read for the first time: one whose stamp is ahead of our clock counts from then."""
         known, made = self._state.ahead, self.overlay.ahead
-        if login.at <= read_at and not known and not made:
-            return read_at
         name = mark(login)
         early = made.get(name) or known.get(name)
         if early is None and login.at > read_at:
@@ -263,18 +263,14 @@ class Draft:
 def _later(grant: Grant, at: Instant, period: float, login: Login | None) -> Grant:
     """The grant after another login, or (None) a logout. It never gets shorter; strings are kept, so that memory does
     not grow with every login."""
-    until = at + period
-    longer = until > grant.until
+    until, span, last_login, seen = grant.until, grant.span, grant.last_login, grant.seen
+    agent, renewals = grant.agent, grant.renewals
+    if at + period > until:
+        until, span = at + period, period
+    seen = max(seen, at)
+    if login is not None:
+        agent, renewals = login.agent, renewals + 1
+        last_login = max(last_login, at)
     return Grant(
-        grant.address,
-        grant.user,
-        "login",
-        grant.opened,
-        until if longer else grant.until,
-        grant.last_login if login is None else max(at, grant.last_login),
-        max(at, grant.seen),
-        period if longer else grant.span,
-        grant.agent if login is None else login.agent,
-        grant.reason,
-        grant.renewals if login is None else grant.renewals + 1,
+        grant.address, grant.user, "login", grant.opened, until, last_login, seen, span, agent, grant.reason, renewals
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Set
+from enum import Enum, auto
 from operator import attrgetter
 from typing import Final
 
@@ -19,11 +20,13 @@ from poprelay.ledger.state import RefusalKey, State
 from poprelay.model import Address, Change, Closed, Grant, Instant, Revocation, SessionKey
 
 
-class _Untouched:
+class _Untouched(Enum):
     """Says that the overlay has nothing of its own for a key."""
 
+    UNTOUCHED = auto()
 
-UNTOUCHED: Final = _Untouched()
+
+UNTOUCHED: Final = _Untouched.UNTOUCHED
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -108,7 +111,7 @@ class Overlay:
     def get(self, key: Key) -> Cell | None:
         """The cell of one grant as it is here."""
         cell = self.cells.get(key, UNTOUCHED)
-        return self.state.book.get(key) if isinstance(cell, _Untouched) else cell
+        return self.state.book.get(key) if cell is UNTOUCHED else cell
 
     def present(self, key: Key) -> Cell | None:
         """The same as the clock lets it be, for who decides by it: it may have been set back a moment ago."""
@@ -149,7 +152,7 @@ class Overlay:
     def session(self, key: SessionKey) -> OpenSession | None:
         """The open session of this key."""
         session = self.sessions.get(key, UNTOUCHED)
-        return self.state.book.sessions.get(key) if isinstance(session, _Untouched) else session
+        return self.state.book.sessions.get(key) if session is UNTOUCHED else session
 
     def put(self, key: Key, cell: Cell, *, new: bool) -> None:
         """Open or renew; `new` if there was none."""

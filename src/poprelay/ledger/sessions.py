@@ -7,21 +7,21 @@ from poprelay.ledger.closing import bury
 from poprelay.ledger.overlay import Overlay
 from poprelay.ledger.record import Cell, Key, OpenSession
 from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS
-from poprelay.model import Instant, Login, Logout, SessionKey
+from poprelay.model import Grant, Instant, Login, Logout, SessionKey
 
 
 def opened(
-    overlay: Overlay, login: Login, key: Key, sessions: tuple[OpenSession, ...], at: Instant
+    overlay: Overlay, login: Login, grant: Grant, sessions: tuple[OpenSession, ...], at: Instant
 ) -> tuple[OpenSession, ...]:
     """The open sessions of a grant with that of this login; the oldest is forgotten where they would be too many."""
     assert login.session is not None
     name = SessionKey(login.origin.source, login.origin.host, login.service, login.session)
     before = overlay.session(name)
     if before is not None:
-        if (before.address, before.user) != key[:2]:
+        if (before.address, before.user) != (grant.address, grant.user):
             _leave(overlay, before)
         sessions = without(sessions, name)
-    session = OpenSession(name, key[0], key[1], login.agent, at)
+    session = OpenSession(name, grant.address, grant.user, login.agent, at)  # its copies: sessions need none
     if len(sessions) >= UNPROVEN_SESSIONS:
         joined = overlay.holding.joined
         proven = bool(joined) and combination(session) in joined

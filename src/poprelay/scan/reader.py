@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from poprelay.address import canonical
 from poprelay.agents.base import Agent
 from poprelay.agents.patterns import GROUPS
-from poprelay.model import Address, Event, Instant, Login, Logout, Origin
+from poprelay.model import Event, Instant, Login, Logout, Origin
 
 ERRORS: Final = "surrogateescape"
 
-_MOST: Final = 65536  # addresses, and words, remembered at once
+_MOST: Final = 65536  # of one kind of words, remembered at once by one reader
 _ABSENT: Final = (b"",)
+
+T = TypeVar("T")
 
 Maker: TypeAlias = Callable[[Sequence[bytes], Instant, Origin, bytes], Event | None]
 """What the groups took, when and where that was said, and the process id: the event, or None if it is none."""
@@ -45,6 +47,22 @@ class Form:
         return taken
 
 
+class _Meanings(dict[bytes, T]):
+    """What words mean, each worked out when it is first asked for."""
+
+    __slots__ = ("_meaning",)
+
+    def __init__(self, meaning: Callable[[bytes], T]) -> None:
+        super().__init__()
+        self._meaning = meaning
+
+    def __missing__(self, word: bytes) -> T:
+        if len(self) >= _MOST:
+            self.clear()
+        meaning = self[word] = self._meaning(word)
+        return meaning
+
+
 class Reader:
     """Turns the messages of one program into events by one agent's patterns.
 
@@ -54,9 +72,10 @@ class Reader:
     def __init__(self, agent: Agent, program: str, login_needles: tuple[bytes, ...]) -> None:
         self._name: Final = agent.name
         self._pid_is_session: Final = agent.pid_is_session
-        self._addresses: dict[bytes, Address | None] = {}
-        self._services: dict[bytes, str | None] = {}
-        self._tls: dict[bytes, bool | None] = {}
+        self._addresses: Final = _Meanings(lambda word: canonical(word.decode("latin-1")))
+        self._services: Final = _Meanings(lambda word: agent.service_of(_text(word), program))
+        secure = program in agent.secure_programs
+        self._tls: Final = _Meanings(lambda word: secure or agent.tls(_text(word)))
         self._agent: Final = agent
         self._program: Final = program
         self._login_needles: Final = login_needles
@@ -98,16 +117,12 @@ class Reader:
         says_tls = form.says_tls
 
         def login(row: Sequence[bytes], at: Instant, origin: Origin, pid: bytes) -> Event | None:
-            try:
-                address = addresses[row[address_at]]
-                service = services[row[service_at]]
-                tls = encrypted[row[tls_at]] if says_tls else None
-            except KeyError:
-                self._learn(form, row[address_at], row[service_at], row[tls_at])
-                return login(row, at, origin, pid)
+            address = addresses[row[address_at]]
+            service = services[row[service_at]]
             user, key = row[user_at], row[key_at]
             if address is None or service is None or not user:
                 return None
+            tls = encrypted[row[tls_at]] if says_tls else None
             session = key.decode("utf-8", ERRORS) if key else self._session_of(pid)
             return Login(at, user.decode("utf-8", ERRORS), address, service, tls, session, name, origin)
 
@@ -119,12 +134,8 @@ class Reader:
         says_address, says_user = form.says_address, form.says_user
 
         def logout(row: Sequence[bytes], at: Instant, origin: Origin, pid: bytes) -> Event | None:
-            try:
-                address = addresses[row[address_at]] if says_address else None
-                service = services[row[service_at]]
-            except KeyError:
-                self._learn(form, row[address_at], row[service_at], b"")
-                return logout(row, at, origin, pid)
+            address = addresses[row[address_at]] if says_address else None
+            service = services[row[service_at]]
             if service is None or (says_address and address is None):
                 return None
             key = row[key_at]
@@ -143,17 +154,6 @@ class Reader:
         if self._agent.resembling is not None:
             return self._agent.resembling.match(message) is not None
         return any(needle in message for needle in self._login_needles)
-
-    def _learn(self, form: Form, address: bytes, service: bytes, tls: bytes) -> None:
-        """Work out what these mean, which the form's groups took, and keep it."""
-        for known in (self._addresses, self._services, self._tls):
-            if len(known) >= _MOST:
-                known.clear()
-        self._addresses[address] = canonical(address.decode("latin-1"))
-        self._services[service] = self._agent.service_of(_text(service), self._program)
-        if form.says_tls:
-            secure = self._program in self._agent.secure_programs
-            self._tls[tls] = secure or self._agent.tls(_text(tls))
 
 
 def _text(word: bytes) -> str | None:

@@ -95,6 +95,7 @@ def machine(topics: list[Topic]) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     rows = [
         ("processor", f"{processor()}, {os.cpu_count()} cores"),
+        ("speed", f"ten million additions in a Python loop: {additions():.2f} s"),
         ("memory", f"{memory:.0f} GiB"),
         ("disk", f"one write and fsync of 4 KiB: {fsync() * 1000:.2f} ms (median)"),
         ("system", f"{platform.system()} {platform.release()}"),
@@ -125,6 +126,19 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def additions(times: int = 10_000_000) -> float:
+    """Seconds for a loop that does nothing else, the best of three."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        total = 0
+        for number in range(times):
+            total += number
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(3))
 
 
 def fsync(times: int = 200) -> float:

@@ -100,6 +100,7 @@ def test_what_was_live_is_demanded_again_once_a_clock_that_was_set_back_is_seen(
     truth = Truth()
     seen, unseen = truth.log_in(), truth.log_in()
     truth.told("the map", [seen.address], seen.at)
+    seen.at -= KNOWN
     truth.step(-3600.0)
     assert (seen.must, unseen.must) == (True, False)
     truth.denied("a service", seen.address, time.time() + SEEN - 0.5, "NOTFOUND")

@@ -118,6 +118,8 @@ class Truth:
         self.latest = 0.0
         """Seconds by which the latest of all answers was late."""
         self.starved = Starved()
+        self._stepped = -math.inf
+        """When the clock was set last."""
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
@@ -164,7 +166,7 @@ class Truth:
         That is wrong of whom anybody has found allowed before, and of whom it should have read by now.
         """
         login = self.logins.get(address)
-        if login is None or not login.must or login.sure < time.time() + ENDING:
+        if login is None or not login.must or login.sure < time.time() + ENDING or asked < self._stepped + SEEN:
             return
         late = asked - login.at
         if asked > login.seen or (not self.unread and late > KNOWN and late > KNOWN + self.starved.during(late)):
@@ -218,12 +220,11 @@ class Truth:
 
         Of what was seen to be live the rest must be live then; a line that was not read yet may be misread.
         """
-        now = time.time()
+        now = self._stepped = time.time()
         for login in self._recent():
             left = min(login.sure - now - seconds, PERIOD)
             login.must = login.must and login.seen <= now < login.sure - ENDING / 2 and left > 0
             login.sure = now + left
-            login.seen = max(login.seen, now + SEEN) if login.must else login.seen
             if seconds > 0:
                 login.until = min(login.until, max(now, login.until - seconds))
                 login.held = min(login.held, max(now, login.held - seconds))

@@ -21,10 +21,11 @@ from poprelay.daemon.peers import user_name
 from poprelay.daemon.reading import become_owner, holds, rows_of
 from poprelay.daemon.rows import Row
 from poprelay.daemon.sessiontrust import sources_without_daemon
-from poprelay.daemon.storage import Storage
+from poprelay.daemon.storage import HELD_BRIEFLY, Storage
 from poprelay.daemon.supervisor import Supervisor
 from poprelay.daemon.surroundings import look_around
 from poprelay.errors import NoDaemon, NotPermitted
+from poprelay.ledger.rules import Surroundings
 from poprelay.model import Address
 
 
@@ -54,6 +55,28 @@ def carry_out(config_path: Path, operation: str, arguments: Row) -> tuple[list[R
 
 
 @asynccontextmanager
+async def judged_ledger(
+    config: Config, surroundings: Surroundings, *, patience: float = HELD_BRIEFLY
+) -> AsyncIterator[Keeper]:
+    """The ledger, held as a daemon would for at most `patience` seconds of waiting; what an older one left is taken
+    over, and what the config lets stand no more is closed."""
+    clock = Clock()
+    storage = Storage(config.settings, clock, patience=patience)
+    # A daemon that is only being started again must not cut off those whose sessions are open.
+    storage.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
+    storage.ledger.rules.surroundings = surroundings
+    keeper = Keeper(storage.ledger, storage.writer, clock)
+    try:
+        if found := inheritance(config, storage, clock.now()):
+            await adopt(keeper, found)
+        await keeper.retune(LARGE_PIECE)
+        yield keeper
+    finally:
+        await keeper.close()
+        await storage.close()
+
+
+@asynccontextmanager
 async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[Offline]:
     """The ledger and its maps, held as a daemon would. Without `adds`, maps only lose addresses.
 
@@ -67,25 +90,14 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         raise NotPermitted(
             f"this user may not write the ledger {path}", remedy="ask as root or as the user that the daemon runs as"
         )
-    clock = Clock()
-    storage = Storage(config.settings, clock)
-    # A daemon that is only being started again must not cut off those whose sessions are open.
-    storage.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
-    keeper = Keeper(storage.ledger, storage.writer, clock)
-    parts = Parts(keeper, Supervisor(clock), {}, adds=adds)
-    try:
-        if adds:
-            around, _ = look_around(ask_mta=config.settings.relay.exclude_mta)
-            storage.ledger.rules.surroundings = around
-        if found := inheritance(config, storage, clock.now()):
-            await adopt(keeper, found)
-        await keeper.retune(LARGE_PIECE)
-        await parts.publish_maps(config)
-        yield Offline(config, keeper)
-    finally:
-        await parts.stop("map")
-        await keeper.close()
-        await storage.close()
+    around = look_around(ask_mta=config.settings.relay.exclude_mta)[0] if adds else Surroundings()
+    async with judged_ledger(config, around) as keeper:
+        parts = Parts(keeper, Supervisor(keeper.clock), {}, adds=adds)
+        try:
+            await parts.publish_maps(config)
+            yield Offline(config, keeper)
+        finally:
+            await parts.stop("map")
 
 
 async def _carry_out(config: Config, by: str, operation: str, arguments: Row) -> tuple[list[Row], int]:

@@ -19,19 +19,17 @@ from typing import TypeVar
 from poprelay.address import canonical
 from poprelay.agents import catalog
 from poprelay.agents.base import Agent
-from poprelay.clock import Clock
 from poprelay.config.legacycommand import read_command
 from poprelay.config.settings import LogSettings
 from poprelay.daemon.client import ask, connect
 from poprelay.daemon.configure import Config
-from poprelay.daemon.heritage.heritage import adopt, inheritance, make_room
+from poprelay.daemon.heritage.heritage import make_room
 from poprelay.daemon.heritage.legacy import LegacyDocument, logging_to, old_config, read_old
-from poprelay.daemon.keeper import LARGE_PIECE, Keeper
+from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.logs.logging import set_up_logging
+from poprelay.daemon.offline import judged_ledger
 from poprelay.daemon.operations import wiping
 from poprelay.daemon.rows import Row
-from poprelay.daemon.sessiontrust import sources_without_daemon
-from poprelay.daemon.storage import Storage
 from poprelay.daemon.surroundings import look_around
 from poprelay.errors import AlreadyRunning, ConfigError, Refused
 from poprelay.maps import Derived, Entry, Map
@@ -200,19 +198,9 @@ class POPRelay:
     async def _work(self, work: Callable[[Keeper], Awaitable[T]]) -> T:
         set_up_logging(LogSettings(level="warning"))
         make_room(self._config)
-        clock = Clock()
-        storage = Storage(self._config.settings, clock, patience=0.0)
-        keeper = Keeper(storage.ledger, storage.writer, clock)
-        try:
-            keeper.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
-            keeper.ledger.rules.surroundings, _ = look_around(ask_mta=False)
-            if found := inheritance(self._config, storage, clock.now()):
-                await adopt(keeper, found)
-            await keeper.retune(LARGE_PIECE)
+        around, _ = look_around(ask_mta=False)
+        async with judged_ledger(self._config, around, patience=0.0) as keeper:
             return await work(keeper)
-        finally:
-            await keeper.close()
-            await storage.close()
 
 
 class Daemon(POPRelay):

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -65,6 +66,27 @@ def test_a_request_is_taken_away_its_command_run_and_its_number_answered(house: 
     assert result is not None
     assert (result.request, result.failed) == (12345, "")
     assert 0.0 <= time.monotonic() - result.at < 10.0
+
+
+def test_a_request_that_comes_while_another_is_read_is_served_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, later = os.read, iter(["8"])
+
+    def and_ask(descriptor: int, most: int) -> bytes:
+        said = read(descriptor, most)
+        for number in later:
+            fresh = house.requests / ".fresh"
+            fresh.write_text(number)
+            fresh.replace(house.requests / "note.request")
+        return said
+
+    house.ask("note")
+    monkeypatch.setattr(os, "read", and_ask)
+    served = house.serve()
+    monkeypatch.undo()
+    assert served == [("note", ""), ("note", "")]
+    assert house.result("note") == Result(8, mock.ANY)
 
 
 def test_without_a_request_nothing_runs(house: House) -> None:

@@ -25,6 +25,8 @@ from poprelay.errors import ConfigError, MapError, PoprelayError
 from poprelay.maps import atomic, command
 from poprelay.maps.root import LONGEST_RESULT, NAME, NUMBER, SUFFIX, Result, read_result
 
+_TAKEN: Final = ".taken"
+"""What a request is called while it is read."""
 _LONGEST: Final = 32
 """Bytes of a request that are read."""
 _MAKE: Final = "run: systemd-tmpfiles --create poprelay.conf"
@@ -97,18 +99,29 @@ def _waiting(requests: int, owner: int | None) -> Mapping[str, int]:
     for entry in sorted(os.listdir(requests)):
         if not entry.endswith(SUFFIX) or entry.startswith("."):
             continue
-        number = _number(requests, entry, owner)
-        with suppress(OSError):
-            os.unlink(entry, dir_fd=requests)
+        number = _take(requests, entry, owner)
         name = entry.removesuffix(SUFFIX)
         if number is not None and NAME.fullmatch(name):
             found[name] = number
     return found
 
 
-def _number(requests: int, entry: str, owner: int | None) -> int | None:
+def _take(requests: int, entry: str, owner: int | None) -> int | None:
+    """Take a request away; its number, if it has one. It is away before it is read: another that is put in its place
+    meanwhile stays for the next round."""
+    with suppress(OSError):
+        if not stat.S_ISDIR(os.stat(entry, dir_fd=requests, follow_symlinks=False).st_mode):
+            os.rename(entry, _TAKEN, src_dir_fd=requests, dst_dir_fd=requests)
+            try:
+                return _number(requests, owner)
+            finally:
+                os.unlink(_TAKEN, dir_fd=requests)
+    return None
+
+
+def _number(requests: int, owner: int | None) -> int | None:
     try:
-        descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=requests)
+        descriptor = os.open(_TAKEN, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=requests)
     except OSError:
         return None
     try:

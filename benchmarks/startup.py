@@ -13,13 +13,14 @@ import asyncio
 import gc
 import itertools
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, redirect_stderr
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -73,6 +74,9 @@ def bare(path: Path) -> tuple[float, float]:
     return taken, (memory()[1] - before) * 2**20 / len(rows)
 
 
+NOWHERE: Final = Path(os.devnull).open("w")  # noqa: SIM115  # as long as the process
+
+
 class Ahead(Clock):
     """A clock that is so much ahead."""
 
@@ -84,7 +88,8 @@ class Ahead(Clock):
 
 async def opened(config: Config, clock: Clock) -> Keeper:
     """What the daemon does before it answers: load, check, and judge every grant again."""
-    set_up_logging(LogSettings(level="warning"))
+    with redirect_stderr(NOWHERE):
+        set_up_logging(LogSettings())  # as it logs by default
     sys.setswitchinterval(SWITCH)
     storage = Storage(config.settings, clock)
     keeper = Keeper(storage.ledger, storage.writer, clock)

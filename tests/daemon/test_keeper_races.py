@@ -251,4 +251,4 @@ async def test_lookups_get_a_turn_within_a_big_batch(keeper: Keeper, batch: Any,
     looking = asyncio.create_task(look())
     await keeper.take("log", batch(*(login(f"9.9.{n // 250}.{n % 250 + 1}", f"u{n}") for n in range(2_000))))
     looking.cancel()
-    assert len(turns) >= 2_000 / module.SLICE
+    assert len(turns) >= 2_000 / module.PIECE

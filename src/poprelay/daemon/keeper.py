@@ -32,10 +32,9 @@ from poprelay.sources import Batch
 
 log = structlog.get_logger()
 
-SLICE = 50
-"""Events applied before lookups get a turn."""
-PIECE = 200
-"""Grants closed, or addresses looked at, at one go, so that lookups get a turn."""
+PIECE = 50
+"""Events applied, grants closed or addresses looked at before lookups get a turn. Each may be a line of the log, which
+takes far longer than the rest."""
 LARGE_PIECE = 2_000
 """The same while nobody is answered: at the start, and in a command that finds no daemon."""
 RETRY = 0.5
@@ -125,7 +124,7 @@ class Keeper:
             draft = self.ledger.draft(self.clock.now())
             for number, event in enumerate(batch.events, start=1):
                 draft.take(event, batch.read_at)
-                if not number % SLICE:
+                if not number % PIECE:
                     await asyncio.sleep(0)
             self._publish(self.ledger.close(draft))
             resting: dict[str, bytes] = {}
@@ -140,7 +139,7 @@ class Keeper:
             self._carried(resting)
             self._accept(draft)
             while self._untold:
-                self._tell(SLICE)
+                self._tell(PIECE)
                 await asyncio.sleep(0)
 
     async def flush(self) -> None:

@@ -23,15 +23,14 @@ log = structlog.get_logger()
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Whatever a test sets up is gone after it."""
-    loggers = [logging.getLogger(name) for name in ("poprelay", "asyncio")]
-    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    complains = logging.getLogger("asyncio")
+    before = (complains.handlers[:], complains.propagate, complains.level)
     configuration = structlog.get_config()
     yield
-    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        for handler in set(logger.handlers) - set(handlers):
-            handler.close()
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
+    for handler in set(complains.handlers) - set(before[0]):
+        handler.close()
+    complains.handlers[:], complains.propagate = before[:2]
+    complains.setLevel(before[2])
     structlog.configure(**configuration)
 
 
@@ -86,6 +85,14 @@ def test_what_asyncio_complains_of_is_told_in_our_form(capsys: pytest.CaptureFix
     set_up_logging(LogSettings())
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: %s", "\x1b[2J")
     assert capsys.readouterr().err.endswith(" error: Task exception was never retrieved\\x0afuture: \\x1b[2J\n")
+
+
+def test_what_asyncio_has_a_traceback_of_is_told_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LogSettings())
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=ZeroDivisionError("x"))
+    first, *traceback = capsys.readouterr().err.splitlines()
+    assert first.endswith(" error: Task exception was never retrieved")
+    assert traceback == ["    ZeroDivisionError: x"]
 
 
 def test_setting_up_again_replaces_what_was_set_up(capsys: pytest.CaptureFixture[str]) -> None:

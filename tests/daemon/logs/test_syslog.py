@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import re
 import socket
@@ -45,59 +44,55 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def handler(daemon: Daemon) -> Iterator[Syslog]:
+def to_it(daemon: Daemon) -> Iterator[Syslog]:
     one = Syslog(str(daemon.path))
     yield one
     one.close()
 
 
-def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
-    return logging.LogRecord("poprelay", level, "", 0, message, None, None)
-
-
 @pytest.mark.parametrize(
     ("level", "priority"),
-    [(logging.DEBUG, 31), (logging.INFO, 30), (logging.WARNING, 28), (logging.ERROR, 27), (logging.CRITICAL, 26)],
+    [("debug", 31), ("info", 30), ("warning", 28), ("error", 27), ("critical", 26)],
 )
 def test_a_line_arrives_as_the_c_library_writes_it_under_the_facility_daemon(
-    level: int, priority: int, daemon: Daemon, handler: Syslog
+    level: str, priority: int, daemon: Daemon, to_it: Syslog
 ) -> None:
-    handler.emit(record("started", level))
+    to_it.write(level, "started")
     stamp = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     assert re.fullmatch(rb"<%d>%s poprelay\[%d\]: started" % (priority, stamp, os.getpid()), daemon.received())
 
 
-def test_each_line_is_a_message_of_its_own(daemon: Daemon, handler: Syslog) -> None:
-    handler.emit(record("task broke\n    Traceback"))
+def test_each_line_is_a_message_of_its_own(daemon: Daemon, to_it: Syslog) -> None:
+    to_it.write("info", "task broke\n    Traceback")
     assert [daemon.received().split(b": ", 1)[1] for _ in range(2)] == [b"task broke", b"    Traceback"]
 
 
-def test_what_cannot_be_encoded_is_escaped(daemon: Daemon, handler: Syslog) -> None:
-    handler.emit(record("caf\udce9 é"))
+def test_what_cannot_be_encoded_is_escaped(daemon: Daemon, to_it: Syslog) -> None:
+    to_it.write("info", "caf\udce9 é")
     assert daemon.received().endswith(rb": caf\udce9 " + "é".encode())
 
 
-def test_a_syslog_that_was_restarted_is_found_again(daemon: Daemon, handler: Syslog) -> None:
+def test_a_syslog_that_was_restarted_is_found_again(daemon: Daemon, to_it: Syslog) -> None:
     daemon.stop()
     daemon.start()
-    handler.emit(record("still here"))
+    to_it.write("info", "still here")
     assert daemon.received().endswith(b": still here")
 
 
 def test_while_there_is_none_lines_go_to_standard_error_and_then_again_to_it(
-    daemon: Daemon, handler: Syslog, capsys: pytest.CaptureFixture[str]
+    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon.stop()
-    handler.emit(record("info: alone"))
+    to_it.write("info", "info: alone")
     assert capsys.readouterr().err == f"info: alone (syslog at {daemon.path} does not take it)\n"
     daemon.start()
-    handler.emit(record("together"))
+    to_it.write("info", "together")
     assert daemon.received().endswith(b": together")
     assert capsys.readouterr().err == ""
 
 
 def test_one_that_is_stuck_holds_us_up_once_and_not_again_until_it_takes_a_line(
-    daemon: Daemon, handler: Syslog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(syslog, "PATIENCE", 0.05)
     waits: list[float] = []
@@ -107,23 +102,23 @@ def test_one_that_is_stuck_holds_us_up_once_and_not_again_until_it_takes_a_line(
         settimeout(self, seconds)
 
     monkeypatch.setattr(socket.socket, "settimeout", settimeout)
-    handler._patience = syslog.PATIENCE
+    to_it._patience = syslog.PATIENCE
     refused: list[bool] = []
     for number in range(2000):
-        handler.emit(record(f"line {number}"))
+        to_it.write("info", f"line {number}")
         refused.append("does not take it" in capsys.readouterr().err)
     assert sum(refused) > 100
     assert waits == [0.05, *(0.0 if vain else 0.05 for vain in refused[:-1])]
     daemon.received()
-    handler.emit(record("taken"))
-    handler.emit(record("and again with patience"))
+    to_it.write("info", "taken")
+    to_it.write("info", "and again with patience")
     assert waits[-1] == 0.05
 
 
 def test_a_line_that_is_too_long_for_a_datagram_goes_to_standard_error(
-    daemon: Daemon, handler: Syslog, capsys: pytest.CaptureFixture[str]
+    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler.emit(record("x" * 10_000_000))
+    to_it.write("info", "x" * 10_000_000)
     assert "does not take it" in capsys.readouterr().err
 
 
@@ -148,7 +143,7 @@ def test_nothing_is_left_to_close_where_it_could_not_be_set_up(tmp_path: Path) -
 
 def test_it_is_where_the_system_has_it(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syslog, "PATHS", (str(daemon.path.parent / "no"), str(daemon.path)))
-    handler = Syslog()
-    handler.emit(record("found"))
-    handler.close()
+    to_it = Syslog()
+    to_it.write("info", "found")
+    to_it.close()
     assert daemon.received().endswith(b": found")

@@ -6,10 +6,10 @@ The facility is `daemon`, not `mail`: what we say about logins must not end up i
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import sys
+import threading
 import time
 from typing import Final
 
@@ -25,8 +25,8 @@ PATIENCE: Final = 0.5
 _DAEMON: Final = 3 << 3
 
 
-class Syslog(logging.Handler):
-    """Sends to the local syslog. While that is gone or stuck, the lines go to standard error instead."""
+class Syslog:
+    """The local syslog. While that is gone or stuck, the lines go to standard error instead."""
 
     def __init__(self, path: str = "") -> None:
         """Raises PoprelayError if nobody listens at `path` (default: where systems have it)."""
@@ -40,23 +40,24 @@ class Syslog(logging.Handler):
                 f"there is no syslog at {path or ', '.join(PATHS)}",
                 remedy='start one, or write to = "stderr" in [log]',
             )
-        super().__init__()
         self._patience = PATIENCE
+        self._lock = threading.Lock()
         self._clock = Clock()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send all lines of one record."""
-        priority = _DAEMON | PRIORITIES.get(record.levelname.lower(), PRIORITIES["info"])
-        for line in self.format(record).split("\n"):
+    def write(self, level: str, text: str) -> None:
+        """Send each line of the text."""
+        priority = _DAEMON | PRIORITIES[level]
+        for line in text.split("\n"):
             stamp = time.strftime("%b %e %H:%M:%S", time.localtime(self._clock.now()))
             datagram = f"<{priority}>{stamp} poprelay[{os.getpid()}]: {line}".encode("utf-8", "backslashreplace")
-            if not self._send(datagram):
+            with self._lock:
+                taken = self._send(datagram)
+            if not taken:
                 with contextlib.suppress(OSError, ValueError):
                     print(f"{line} (syslog at {self._path} does not take it)", file=sys.stderr)
 
     def close(self) -> None:
         self._socket.close()
-        super().close()
 
     def _send(self, datagram: bytes) -> bool:
         """Whether the datagram was taken, at the first attempt or by a new connection."""

@@ -39,7 +39,7 @@ What `make bench` measured, on the machine below. Where a ratio is given, both s
 turns; the median counts, and the spread is that of the rounds. A target that was missed is said so here and fails
 nothing: speed is never a test. CPU time counts where it says so, so that other work on the machine matters less.
 
-    make bench                         # about 25 minutes; writes this page
+    make bench                         # about half an hour; writes this page
     make bench QUICK=1                 # a few minutes: fewer rounds, smaller logs
     make bench TOPICS="following latency"   # only these anew, the rest of the page from the last run
     make bench RESUME=1                # go on where a run was interrupted

@@ -28,10 +28,10 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
         stay = [login.address for login in at_once(world, SOME)]
         until(lambda: not world.unseen(stay), step=0.1, what="those before the flood are there")
         world.truth.full = True
-        filling = MOST // BLOCK + 1
+        filling = MOST // BLOCK
         for _ in range(filling):
             at_once(world, BLOCK)
-        until(lambda: world.status()["grants"] >= MOST, seconds=30, step=0.1, what="as many grants as there may be")
+        until(lambda: _is_full(world), seconds=30, step=0.1, what="as many grants as there may be")
         world.judge()
         _stays(world, stay)
         for address in world.chance.sample([address for address, _ in world.poprelay.allowed()], SOME):
@@ -44,6 +44,12 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
         world.judge()
     time.sleep(PERIOD + 1.0)  # who comes meanwhile may be refused too
     world.truth.full = False
+
+
+def _is_full(world: World) -> bool:
+    """Whether nobody more gets a grant; the flood goes on, for it is full only as long as a period."""
+    at_once(world, BLOCK)
+    return bool(world.status()["grants"] >= MOST)
 
 
 def _stays(world: World, addresses: list[str]) -> None:

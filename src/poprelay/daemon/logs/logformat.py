@@ -67,6 +67,8 @@ class Prioritised:
 def explained(_logger: object, _method: str, event: Event) -> Event:
     """Our errors with their fields, a refused config with its problems, times as RFC 3339 (`always` for ever)."""
     for key, value in list(event.items()):
+        if isinstance(value, str):
+            continue
         if isinstance(value, ConfigError):
             event[key] = "the config is refused"
             event.setdefault("problems", list(value.problems))

@@ -23,6 +23,8 @@ GREEDY: Final = 5
 """Of those who read no answers, so many ask on."""
 WAIT: Final = 12.5
 """Seconds after which whoever completes no question, or reads no answer, has been turned out."""
+_SAID_ONCE: Final = 61.0
+"""Seconds for which the daemon does not say again for which reason it turns somebody away."""
 _NOBODY: Final = 65534
 """Who they are: not root, who may ask and order whoever else does."""
 
@@ -108,6 +110,7 @@ def _still_there(peers: list[socket.socket], *, reading: bool) -> list[socket.so
 def _come(world: World, kind: str, seconds: float = 4.0) -> None:
     """Let them come to every socket there is. Whoever was there before is served meanwhile, whoever is new is answered
     or turned away at once, and root is told the status."""
+    time.sleep(max(0.0, world.crowded_at + _SAID_ONCE - time.monotonic()))
     world.place.chmod(0o711)
     paths = [world.place / "s", world.place / "p", world.place / "d" / "control"]
     before = [probe.answered for probe in world.services]
@@ -122,6 +125,7 @@ def _come(world: World, kind: str, seconds: float = 4.0) -> None:
             world.truth.answered("status", world.truth.up, time.monotonic() - began)
             time.sleep(0.3)
         came, _ = peers.communicate()
+    world.crowded_at = time.monotonic()
     assert peers.returncode == 0
     assert int(came) > PEERS / 10, f"only {came} peers came in"
     assert all(any(word.startswith("refused") for word in service["answers"]) for service in status["services"])

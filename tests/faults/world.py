@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import random
 import re
@@ -95,6 +96,8 @@ class World:
             ServiceProbe(SOCKETMAP, place / "s", self.truth, random.Random(seed + 1)),
             ServiceProbe(POLICY, place / "p", self.truth, random.Random(seed + 2)),
         ]
+        self.crowded_at = -math.inf
+        """When the last crowd went away."""
         self.shown: tuple[str, ...] = ()
         """What `status` and the log have to say of what is done now, while it lasts."""
         self.has_told = False

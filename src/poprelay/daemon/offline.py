@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -56,17 +56,20 @@ def carry_out(config_path: Path, operation: str, arguments: Row) -> tuple[list[R
 
 @asynccontextmanager
 async def judged_ledger(
-    config: Config, surroundings: Surroundings, *, patience: float = HELD_BRIEFLY
+    config: Config, surroundings: Callable[[], Surroundings], *, patience: float = HELD_BRIEFLY
 ) -> AsyncIterator[Keeper]:
-    """The ledger, held as a daemon would for at most `patience` seconds of waiting; what an older one left is taken
-    over, and what the config lets stand no more is closed."""
+    """The ledger, held as a daemon would. What an older daemon left is taken over, and what the config lets stand no
+    more is closed.
+
+    `patience`: seconds to wait for whoever holds it; AlreadyRunning after that. Raises StoreError, too.
+    """
     clock = Clock()
     storage = Storage(config.settings, clock, patience=patience)
     # A daemon that is only being started again must not cut off those whose sessions are open.
     storage.ledger.read_sources = sources_without_daemon(storage.last_beat, clock.now())
-    storage.ledger.rules.surroundings = surroundings
     keeper = Keeper(storage.ledger, storage.writer, clock)
     try:
+        storage.ledger.rules.surroundings = surroundings()
         if found := inheritance(config, storage, clock.now()):
             await adopt(keeper, found)
         await keeper.retune(LARGE_PIECE)
@@ -90,7 +93,10 @@ async def working_house(config: Config, *, adds: bool = True) -> AsyncIterator[O
         raise NotPermitted(
             f"this user may not write the ledger {path}", remedy="ask as root or as the user that the daemon runs as"
         )
-    around = look_around(ask_mta=config.settings.relay.exclude_mta)[0] if adds else Surroundings()
+
+    def around() -> Surroundings:
+        return look_around(ask_mta=config.settings.relay.exclude_mta)[0] if adds else Surroundings()
+
     async with judged_ledger(config, around) as keeper:
         parts = Parts(keeper, Supervisor(keeper.clock), {}, adds=adds)
         try:

@@ -95,6 +95,27 @@ def test_what_asyncio_has_a_traceback_of_is_told_with_it(capsys: pytest.CaptureF
     assert traceback == ["    ZeroDivisionError: x"]
 
 
+def test_a_field_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    set_up_logging(LogSettings())
+    log.warning("task failed", task=Broken())
+    assert capsys.readouterr().err.endswith(" warning: task failed unwritable=ZeroDivisionError\n")
+
+
+def test_a_record_of_a_level_that_nobody_knows_is_written_too(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(tmp_path / "log"))
+        daemon.settimeout(5)
+        set_up_logging(LogSettings(to="syslog"), syslog=str(tmp_path / "log"))
+        logging.getLogger("asyncio").log(25, "odd")
+        said = daemon.recv(4096)
+    assert said.startswith(b"<30>")
+    assert said.endswith(b": level 25: odd")
+
+
 def test_setting_up_again_replaces_what_was_set_up(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(LogSettings())
     set_up_logging(LogSettings(format="json", level="warning"))

@@ -141,6 +141,17 @@ def test_a_directory_in_the_place_of_a_request_is_left_and_does_no_harm(house: H
     assert [name for name, _ in house.serve()] == ["fail"]
 
 
+def test_what_keeps_requests_from_being_taken_away_is_told(house: House) -> None:
+    (house.requests / ".taken").mkdir()
+    house.ask("note")
+    with pytest.raises(MapError, match=r"note\.request cannot be taken away: Is a directory") as error:
+        house.serve()
+    assert error.value.remedy == "remove .taken from beside it"
+    (house.requests / ".taken").rmdir()
+    (house.requests / ".taken").write_text("left by one that was killed")
+    assert house.serve() == [("note", "")]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_request_of_a_third_user_is_no_request(house: House) -> None:
     os.chown(house.ask("note"), 65534, 65534)

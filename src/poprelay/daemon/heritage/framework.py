@@ -198,8 +198,7 @@ class POPRelay:
     async def _work(self, work: Callable[[Keeper], Awaitable[T]]) -> T:
         set_up_logging(LogSettings(level="warning"))
         make_room(self._config)
-        around, _ = look_around(ask_mta=False)
-        async with judged_ledger(self._config, around, patience=0.0) as keeper:
+        async with judged_ledger(self._config, lambda: look_around(ask_mta=False)[0], patience=0.0) as keeper:
             return await work(keeper)
 
 

@@ -41,20 +41,19 @@ class Syslog:
                 remedy='start one, or write to = "stderr" in [log]',
             )
         self._patience = PATIENCE
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may run within, and let asyncio complain
         self._clock = Clock()
 
     def write(self, level: str, text: str) -> None:
         """Send each line of the text."""
-        priority = _DAEMON | PRIORITIES[level]
-        for line in text.split("\n"):
-            stamp = time.strftime("%b %e %H:%M:%S", time.localtime(self._clock.now()))
-            datagram = f"<{priority}>{stamp} poprelay[{os.getpid()}]: {line}".encode("utf-8", "backslashreplace")
-            with self._lock:
-                taken = self._send(datagram)
-            if not taken:
-                with contextlib.suppress(OSError, ValueError):
-                    print(f"{line} (syslog at {self._path} does not take it)", file=sys.stderr)
+        priority = _DAEMON | PRIORITIES.get(level, PRIORITIES["info"])
+        with self._lock:
+            for line in text.split("\n"):
+                stamp = time.strftime("%b %e %H:%M:%S", time.localtime(self._clock.now()))
+                datagram = f"<{priority}>{stamp} poprelay[{os.getpid()}]: {line}".encode("utf-8", "backslashreplace")
+                if not self._send(datagram):
+                    with contextlib.suppress(OSError, ValueError, RuntimeError):
+                        print(f"{line} (syslog at {self._path} does not take it)", file=sys.stderr)
 
     def close(self) -> None:
         self._socket.close()
@@ -66,10 +65,14 @@ class Syslog:
                 if attempt:
                     self._socket.close()
                     self._socket = self._connected()
-                self._socket.settimeout(self._patience)
-                self._socket.send(datagram)
-            except BlockingIOError:
-                return False
+                self._socket.settimeout(0.0)  # or Python waits for more room than a line needs
+                try:
+                    self._socket.send(datagram)
+                except BlockingIOError:
+                    if not self._patience:
+                        return False
+                    self._socket.settimeout(self._patience)
+                    self._socket.send(datagram)
             except TimeoutError:
                 self._patience = 0.0
                 return False

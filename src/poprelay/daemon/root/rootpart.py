@@ -108,15 +108,21 @@ def _waiting(requests: int, owner: int | None) -> Mapping[str, int]:
 
 def _take(requests: int, entry: str, owner: int | None) -> int | None:
     """Take a request away; its number, if it has one. It is away before it is read: another that is put in its place
-    meanwhile stays for the next round."""
+    meanwhile stays for the next round. A directory is no request. Raises MapError."""
+    try:
+        if stat.S_ISDIR(os.stat(entry, dir_fd=requests, follow_symlinks=False).st_mode):
+            return None
+        os.rename(entry, _TAKEN, src_dir_fd=requests, dst_dir_fd=requests)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MapError(
+            f"{entry} cannot be taken away: {error.strerror}", remedy=f"remove {_TAKEN} from beside it"
+        ) from error
+    number = _number(requests, owner)
     with suppress(OSError):
-        if not stat.S_ISDIR(os.stat(entry, dir_fd=requests, follow_symlinks=False).st_mode):
-            os.rename(entry, _TAKEN, src_dir_fd=requests, dst_dir_fd=requests)
-            try:
-                return _number(requests, owner)
-            finally:
-                os.unlink(_TAKEN, dir_fd=requests)
-    return None
+        os.unlink(_TAKEN, dir_fd=requests)
+    return number
 
 
 def _number(requests: int, owner: int | None) -> int | None:

@@ -72,7 +72,8 @@ class Safeguard(NamedTuple):
 _EVICTED = """
         import random
 
-        there = (cell for place in random.choices([*book.places], k=200) for cell in book.at(place))
+        shards = random.choices(book.places.shards, k=20)
+        there = (cell for shard in shards for place in list(shard)[:1] for cell in book.at(place))
         evicted = next((cell for cell in there if cell.key not in overlay.cells), None)
         if evicted is None:
             return "too-many-grants"

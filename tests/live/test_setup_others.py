@@ -13,7 +13,8 @@ from live import installed_others
 from live.examined import findings, log_in, start
 from live.host import Host
 from live.installed import poprelay
-from live.network import Network
+from live.network import Network, listening
+from live.running import until
 
 
 class Kind(NamedTuple):
@@ -45,6 +46,7 @@ KINDS: Final = {
 
 def installed(name: str, place: Path, stopping: ExitStack) -> Host:
     host = KINDS[name].install(place / "host", stopping)
+    until(lambda: listening(25), what="it listens")  # some say that they are started before they do
     log_in(host)
     return host
 

@@ -33,7 +33,8 @@ def addresses(world: World, count: int = ADDRESSES) -> None:
             at_once(world, BLOCK)
         until(lambda: _is_full(world), seconds=30, step=0.1, what="as many grants as there may be")
         there = [address for address, _ in world.poprelay.allowed()]
-        for address in world.chance.sample(there, min(SOME, len(there))):  # on a slow machine some are over by now
+        assert len(there) >= SOME, f"only {len(there)} are there just after it was full"
+        for address in world.chance.sample(there, SOME):
             world.truth.logins[address].must = True
             stay.append(address)
         _stays(world, stay)

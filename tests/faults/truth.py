@@ -166,7 +166,9 @@ class Truth:
         That is wrong of whom anybody has found allowed before, and of whom it should have read by now.
         """
         login = self.logins.get(address)
-        if login is None or not login.must or login.sure < time.time() + ENDING or asked < self._stepped + SEEN:
+        if login is None or not login.must or login.sure < time.time() + ENDING:
+            return
+        if login.at < self._stepped and asked < self._stepped + SEEN:
             return
         late = asked - login.at
         if asked > login.seen or (not self.unread and late > KNOWN and late > KNOWN + self.starved.during(late)):

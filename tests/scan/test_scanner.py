@@ -180,15 +180,16 @@ def test_hostile_lines_take_their_time_in_proportion_to_their_length() -> None:
     def block(length: int) -> bytes:
         return (b"Nov 23 12:18:06 mx dovecot: " + piece * (length // len(piece) - 1) + b"\n") * 64
 
-    assert takes(block(LINE_LIMIT)) < 24 * takes(block(LINE_LIMIT // 8)), "8 times would be in proportion, 64 a square"
+    assert takes(block(LINE_LIMIT)) < 16 * takes(block(LINE_LIMIT // 8)), "8 times would be in proportion, 64 a square"
 
 
 @pytest.mark.parametrize(
     "line", [b"IMAP(\n", b"IMAP(          \n", b"Nov 23 12:18:06 mx IMAP(\n", b"Nov 23 -login: Login: \n"]
 )
 def test_many_lines_that_look_promising_take_their_time_in_proportion(line: bytes) -> None:
-    few = takes(line * 2_000, near_misses=True)
-    assert takes(line * 16_000, near_misses=True) < 24 * few, "8 times would be in proportion, 64 a square"
+    many = (1 << 20) // len(line)
+    few = takes(line * (many // 8), near_misses=True)
+    assert takes(line * many, near_misses=True) < 16 * few, "8 times would be in proportion, 64 a square"
 
 
 def test_without_agents_lines_are_only_counted() -> None:

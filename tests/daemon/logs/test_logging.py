@@ -95,16 +95,6 @@ def test_what_asyncio_has_a_traceback_of_is_told_with_it(capsys: pytest.CaptureF
     assert traceback == ["    ZeroDivisionError: x"]
 
 
-def test_a_field_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    class Broken:
-        def __str__(self) -> str:
-            raise ZeroDivisionError
-
-    set_up_logging(LogSettings())
-    log.warning("task failed", task=Broken())
-    assert capsys.readouterr().err.endswith(" warning: task failed unwritable=ZeroDivisionError\n")
-
-
 def test_a_record_of_a_level_that_nobody_knows_is_written_too(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(tmp_path / "log"))

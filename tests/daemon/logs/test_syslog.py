@@ -44,7 +44,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def to_it(daemon: Daemon) -> Iterator[Syslog]:
+def destination(daemon: Daemon) -> Iterator[Syslog]:
     one = Syslog(str(daemon.path))
     yield one
     one.close()
@@ -55,44 +55,44 @@ def to_it(daemon: Daemon) -> Iterator[Syslog]:
     [("debug", 31), ("info", 30), ("warning", 28), ("error", 27), ("critical", 26)],
 )
 def test_a_line_arrives_as_the_c_library_writes_it_under_the_facility_daemon(
-    level: str, priority: int, daemon: Daemon, to_it: Syslog
+    level: str, priority: int, daemon: Daemon, destination: Syslog
 ) -> None:
-    to_it.write(level, "started")
+    destination.write(level, "started")
     stamp = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     assert re.fullmatch(rb"<%d>%s poprelay\[%d\]: started" % (priority, stamp, os.getpid()), daemon.received())
 
 
-def test_each_line_is_a_message_of_its_own(daemon: Daemon, to_it: Syslog) -> None:
-    to_it.write("info", "task broke\n    Traceback")
+def test_each_line_is_a_message_of_its_own(daemon: Daemon, destination: Syslog) -> None:
+    destination.write("info", "task broke\n    Traceback")
     assert [daemon.received().split(b": ", 1)[1] for _ in range(2)] == [b"task broke", b"    Traceback"]
 
 
-def test_what_cannot_be_encoded_is_escaped(daemon: Daemon, to_it: Syslog) -> None:
-    to_it.write("info", "caf\udce9 é")
+def test_what_cannot_be_encoded_is_escaped(daemon: Daemon, destination: Syslog) -> None:
+    destination.write("info", "caf\udce9 é")
     assert daemon.received().endswith(rb": caf\udce9 " + "é".encode())
 
 
-def test_a_syslog_that_was_restarted_is_found_again(daemon: Daemon, to_it: Syslog) -> None:
+def test_a_syslog_that_was_restarted_is_found_again(daemon: Daemon, destination: Syslog) -> None:
     daemon.stop()
     daemon.start()
-    to_it.write("info", "still here")
+    destination.write("info", "still here")
     assert daemon.received().endswith(b": still here")
 
 
-def test_while_there_is_none_lines_go_to_standard_error_and_then_again_to_it(
-    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str]
+def test_while_there_is_none_lines_go_to_standard_error_and_then_again_destination(
+    daemon: Daemon, destination: Syslog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon.stop()
-    to_it.write("info", "info: alone")
+    destination.write("info", "info: alone")
     assert capsys.readouterr().err == f"info: alone (syslog at {daemon.path} does not take it)\n"
     daemon.start()
-    to_it.write("info", "together")
+    destination.write("info", "together")
     assert daemon.received().endswith(b": together")
     assert capsys.readouterr().err == ""
 
 
 def test_one_that_is_stuck_holds_us_up_once_and_not_again_until_it_takes_a_line(
-    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, destination: Syslog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(syslog, "PATIENCE", 0.05)
     waits: list[float] = []
@@ -102,24 +102,24 @@ def test_one_that_is_stuck_holds_us_up_once_and_not_again_until_it_takes_a_line(
         settimeout(self, seconds)
 
     monkeypatch.setattr(socket.socket, "settimeout", settimeout)
-    to_it._patience = syslog.PATIENCE
+    destination._patience = syslog.PATIENCE
     refused: list[bool] = []
     for number in range(2000):
-        to_it.write("info", f"line {number}")
+        destination.write("info", f"line {number}")
         refused.append("does not take it" in capsys.readouterr().err)
     assert sum(refused) > 100
     assert sum(map(bool, waits)) == 1, "it waits for the first that is not taken"
     waits.clear()
     daemon.received()
-    to_it.write("info", "taken")
-    to_it.write("info", "and again with patience")
+    destination.write("info", "taken")
+    destination.write("info", "and again with patience")
     assert waits[-1] == 0.05
 
 
 def test_a_line_that_is_too_long_for_a_datagram_goes_to_standard_error(
-    daemon: Daemon, to_it: Syslog, capsys: pytest.CaptureFixture[str]
+    daemon: Daemon, destination: Syslog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    to_it.write("info", "x" * 10_000_000)
+    destination.write("info", "x" * 10_000_000)
     assert "does not take it" in capsys.readouterr().err
 
 
@@ -144,7 +144,7 @@ def test_nothing_is_left_to_close_where_it_could_not_be_set_up(tmp_path: Path) -
 
 def test_it_is_where_the_system_has_it(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syslog, "PATHS", (str(daemon.path.parent / "no"), str(daemon.path)))
-    to_it = Syslog()
-    to_it.write("info", "found")
-    to_it.close()
+    destination = Syslog()
+    destination.write("info", "found")
+    destination.close()
     assert daemon.received().endswith(b": found")

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
@@ -47,8 +47,11 @@ def set_up_logging(settings: LogSettings, *, syslog: str = "") -> None:
     to: Destination = Syslog(syslog) if to_syslog else _Stderr(sys.stderr)
     in_journal = not to_syslog and is_journal(sys.stderr, os.environ)
     render = Json() if settings.format == "json" else Text(stamped=not (in_journal or to_syslog))
-    becomes_text = _BecomesText(
-        structlog.processors.format_exc_info, explained, bounded, Prioritised(render) if in_journal else render
+    becomes_text: tuple[Processor, ...] = (
+        structlog.processors.format_exc_info,
+        explained,
+        bounded,
+        Prioritised(render) if in_journal else render,
     )
     logger = _Logger(to)
     former = _ASYNCIO.handlers[:]
@@ -56,7 +59,7 @@ def set_up_logging(settings: LogSettings, *, syslog: str = "") -> None:
     _ASYNCIO.propagate = False
     _ASYNCIO.setLevel(settings.level.upper())
     structlog.configure(
-        processors=[structlog.processors.add_log_level, becomes_text],
+        processors=[structlog.processors.add_log_level, *becomes_text],
         logger_factory=lambda *_: logger,
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         cache_logger_on_first_use=False,
@@ -73,27 +76,6 @@ def is_journal(stream: Any, environ: Mapping[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
-
-
-class _BecomesText:
-    """All that is done to an event. Does not raise: what cannot be written must not end what it tells of."""
-
-    def __init__(self, *steps: Processor) -> None:
-        self._steps = steps
-
-    def __call__(self, logger: object, level: str, event: MutableMapping[str, Any]) -> str:
-        what = str(event["event"])
-        try:
-            return self._text(logger, level, event)
-        except Exception as error:  # noqa: BLE001  # of whatever is in a field
-            said = {"level": level, "event": what, "unwritable": type(error).__name__}
-            return self._text(logger, level, said)
-
-    def _text(self, logger: object, level: str, event: MutableMapping[str, Any]) -> str:
-        said: Any = event
-        for step in self._steps:
-            said = step(logger, level, said)
-        return str(said)
 
 
 class _Logger:
@@ -123,17 +105,19 @@ class _Stderr:
 class _Records(logging.Handler):
     """Writes the standard library's records in our form. Closes the destination with itself."""
 
-    def __init__(self, to: Destination, becomes_text: _BecomesText) -> None:
+    def __init__(self, to: Destination, becomes_text: Sequence[Processor]) -> None:
         super().__init__()
         self._to = to
         self._becomes_text = becomes_text
 
     def emit(self, record: logging.LogRecord) -> None:
         level = record.levelname.lower()
-        said: dict[str, Any] = {"level": level, "event": record.getMessage()}
+        said: Any = {"level": level, "event": record.getMessage()}
         if record.exc_info:
             said["exc_info"] = record.exc_info
-        self._to.write(level, self._becomes_text(None, level, said))
+        for step in self._becomes_text:
+            said = step(None, level, said)
+        self._to.write(level, said)
 
     def close(self) -> None:
         self._to.close()

@@ -135,6 +135,8 @@ class Overlay:
         newer = self._newer()
         places: Iterable[Address] | None = book.of(user) if addresses is None and user is not None else addresses
         visible = book if places is None else (cell for place in places for cell in book.at(place))
+        if user is None and not newer and not self.cells:
+            return list(visible)
         found = [cell for cell in visible if (key := cell.key) not in newer and key not in self.cells]
         found += [cell for key, cell in self.cells.items() if cell is not None and key not in newer]
         found += newer.values()

@@ -70,21 +70,20 @@ class Rules:
 
     def judge(self, address: Address, user: str) -> str | None:
         """The reason to refuse that needs only address and user, or None."""
+        return "denied" if user in self.terms.deny_users else self._among(address).word(address)
+
+    def refusal(self, address: Address, user: str, tls: bool | None) -> str | None:
+        """The first reason to refuse this login, or None; without the caps. Unknown `tls` counts as without."""
         if user in self.terms.deny_users:
             return "denied"
-        word = self._words.get(address, "")
+        word = self._words.get(address, "")  # who logs in has often done so before; who is judged at a start has not
         if word == "":
             if len(self._words) >= _CACHE:
                 self._words.clear()
             word = self._words[address] = self._among(address).word(address)
-        return word
-
-    def refusal(self, address: Address, user: str, tls: bool | None) -> str | None:
-        """The first reason to refuse this login, or None; without the caps. Unknown `tls` counts as without."""
-        reason = self.judge(address, user)
-        if reason is None and self.terms.require_tls and not tls:
+        if word is None and self.terms.require_tls and not tls:
             return "no-tls"
-        return reason
+        return word
 
     def needs_force(self, address: Address) -> str | None:
         """The reason why even an operator's `allow` wants to be sure about this address, or None."""

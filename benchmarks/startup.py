@@ -218,7 +218,11 @@ async def _waits(find: Callable[[Address], object], works: list[Coroutine[None, 
 
 
 async def _wipe(keeper: Keeper) -> None:
-    await keeper.wipe(Revocation("wipe", keeper.clock.now(), "root", None, None, "wiped"))
+    """As `poprelay wipe` does."""
+    pieces = await keeper.wipe(Revocation("wipe", keeper.clock.now(), "root", None, None, "wiped"))
+    while pieces:
+        pieces.popleft()
+        await asyncio.sleep(0)
 
 
 async def _set_back(keeper: Keeper) -> None:

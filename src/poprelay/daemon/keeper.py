@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -194,27 +194,32 @@ class Keeper:
             while self.expire():
                 await asyncio.sleep(0)
             self.shut(lambda draft: draft.clamp_rest())
-            await self._judge_all(piece)
+            async for _ in self._judge_all(piece):
+                pass
             self.ledger.judged()
             await self.durable()
 
-    async def wipe(self, order: Revocation, piece: int = PIECE) -> list[Change]:
+    async def wipe(self, order: Revocation, piece: int = PIECE) -> deque[tuple[Change, ...]]:
         """Close everything: from now on nothing allows that was opened until now, and what is committed first says so.
-        Grants are closed piece by piece, and lookups get their turns. Once begun it runs to its end, as `take`."""
+        Grants are closed piece by piece, and lookups get their turns. Once begun it runs to its end, as `take`.
+
+        Returns the changes of each piece. Take one after the other away: to let go of a million at once takes long.
+        """
         return await self._to_the_end(self._wipe(order, piece))
 
-    async def _wipe(self, order: Revocation, piece: int) -> list[Change]:
-        changes = self.shut(lambda draft: draft.wipe(order))
-        return changes + await self._judge_all(piece)
+    async def _wipe(self, order: Revocation, piece: int) -> deque[tuple[Change, ...]]:
+        pieces = deque([tuple(self.shut(lambda draft: draft.wipe(order)))])
+        async for changes in self._judge_all(piece):
+            pieces.append(tuple(changes))  # no lists: the collector need not look into these again
+        return pieces
 
-    async def _judge_all(self, piece: int) -> list[Change]:
+    async def _judge_all(self, piece: int) -> AsyncIterator[list[Change]]:
+        """Judge a piece after the other; yields the changes of each."""
         wiped_at = self.ledger.wiped_at
-        changes: list[Change] = []
         for addresses in self._pieces(piece):
-            changes += self.shut(partial(Draft.rejudge, addresses=addresses))
+            yield self.shut(partial(Draft.rejudge, addresses=addresses))
             await asyncio.sleep(0)
         self.ledger.swept(wiped_at)
-        return changes
 
     def expire(self) -> list[Change]:
         """Close a piece of what has ended; empty if there was none in it."""

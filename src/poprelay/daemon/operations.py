@@ -273,12 +273,12 @@ async def cleanup(house: House, _by: str, _asked: Nothing) -> AsyncGenerator[Row
 async def wipe(house: House, by: str, _asked: Nothing) -> AsyncGenerator[Row, None]:
     """Close every grant."""
     keeper = house.keeper
-    changes = await keeper.wipe(wiping(by, keeper.clock.now()))
+    pieces = await keeper.wipe(wiping(by, keeper.clock.now()))
     durable, published = await _done(keeper)
-    for number, change in enumerate(changes, start=1):
-        yield change_row(keeper.ledger, change)
-        if not number % BREATH:
-            await asyncio.sleep(0)
+    while pieces:
+        for change in pieces.popleft():
+            yield change_row(keeper.ledger, change)
+        await asyncio.sleep(0)
     if not (durable and published):
         raise PoprelayError(
             "everything is closed, but not every map or the ledger's file could be written yet",

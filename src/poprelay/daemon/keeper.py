@@ -37,6 +37,9 @@ PIECE = 50
 takes far longer than the rest."""
 LARGE_PIECE = 2_000
 """The same while nobody is answered: at the start, and in a command that finds no daemon."""
+TOGETHER = 500
+"""Records of what was closed that are committed at once: the interpreter lets go of them at once, too, which holds
+lookups up where each is a piece of a wipe."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
@@ -358,8 +361,7 @@ class Keeper:
             raise
 
     async def _settle(self) -> None:
-        while self._owed:
-            owed = tuple(self._owed)
+        while owed := tuple(islice(self._owed, TOGETHER)):
             if await self._write(*owed):
                 for _ in owed:
                     self._owed.popleft()

@@ -194,6 +194,22 @@ async def test_a_clock_that_is_set_back_is_dealt_with_in_pieces_while_logins_go_
     assert {grant.until for grant in store.rows.grants.values()} == {clock.at + period}
 
 
+async def test_what_a_wipe_owes_a_slow_store_is_committed_in_groups(
+    keeper: Keeper, store: Any, batch: Any, login: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOGETHER", 3)
+    await keeper.take("log", batch(*(login(f"9.9.9.{n}", f"u{n}") for n in range(1, 101))))
+    clock.at += 2
+    store.hold()
+    asked, written = store.asked, len(store.records)
+    await keeper.wipe(Revocation("w", clock.at, "root", None, None, ""), 10)
+    store.release()
+    assert await keeper.durable()
+    assert len(store.records) - written == 11, "the order, and ten pieces"
+    assert store.asked - asked >= 4
+    assert not store.rows.grants
+
+
 async def test_a_wipe_holds_at_once_and_after_a_crash_though_grants_are_closed_in_pieces(
     keeper: Keeper, store: Any, batch: Any, login: Any, clock: Any
 ) -> None:

@@ -13,10 +13,11 @@ _UNITS: Final = tuple(map(Path, ("/etc/systemd/system", "/usr/lib/systemd/system
 _SCRIPTS: Final = Path("/etc/init.d")
 _PATIENTLY: Final = """\
 "$1" stop
-for moment in 1 2 3 4 5 6 7 8 9 10; do pidof "$2" >/dev/null || break; sleep 0.5; done
+for moment in $(seq 60); do pidof "$2" >/dev/null || break; sleep 0.5; done
 exec "$1" start
 """
-"""An init script may not wait for the end of what it stops, and then its start finds it running."""
+"""An init script may not wait for the end of what it stops, and then its start finds it running, and leaves it at
+that: on a busy host the end may take a while."""
 
 
 def restart(names: Sequence[str], program: str) -> tuple[tuple[str, ...], ...]:

@@ -38,8 +38,7 @@ takes far longer than the rest."""
 LARGE_PIECE = 2_000
 """The same while nobody is answered: at the start, and in a command that finds no daemon."""
 TOGETHER = 500
-"""Records of what was closed that are committed at once: the interpreter lets go of them at once, too, which holds
-lookups up where each is a piece of a wipe."""
+"""Records of what was closed in one commit: they are let go of at once, too, and lookups wait for that."""
 RETRY = 0.5
 """Seconds between attempts to commit while the store cannot."""
 
@@ -205,9 +204,7 @@ class Keeper:
     async def wipe(self, order: Revocation, piece: int = PIECE) -> deque[tuple[Change, ...]]:
         """Close everything: from now on nothing allows that was opened until now, and what is committed first says so.
         Grants are closed piece by piece, and lookups get their turns. Once begun it runs to its end, as `take`.
-
-        Returns the changes of each piece. Take one after the other away: to let go of a million at once takes long.
-        """
+        Returns the changes of each piece; take one after the other away, for to let go of all at once takes long."""
         return await self._to_the_end(self._wipe(order, piece))
 
     async def _wipe(self, order: Revocation, piece: int) -> deque[tuple[Change, ...]]:

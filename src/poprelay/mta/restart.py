@@ -17,7 +17,7 @@ for moment in $(seq 60); do pidof "$2" >/dev/null || break; sleep 0.5; done
 exec "$1" start
 """
 """An init script may not wait for the end of what it stops, and then its start finds it running, and leaves it at
-that: on a busy host the end may take a while."""
+that. On a busy host the end may take a while: it has half a minute."""
 
 
 def restart(names: Sequence[str], program: str) -> tuple[tuple[str, ...], ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from poprelay.clock import Clock
 from poprelay.daemon import storage as module
 from poprelay.daemon.configure import read_config
 from poprelay.daemon.storage import Storage
+from poprelay.ledger.bundles import FEW
 from poprelay.ledger.history import History
-from poprelay.ledger.record import Record
+from poprelay.ledger.record import Cell, Record
 from poprelay.model import Address, Grant, Opened
 
 CONFIG = """
@@ -76,14 +79,35 @@ async def test_a_clock_that_is_set_back_later_prolongs_that_no_more_than_one_tha
 async def test_history_that_came_faster_than_one_pruning_forgets_is_forgotten_by_the_next_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PRUNE_MOST", 2)
+    monkeypatch.setattr(module, "STEPS", 2)
     config = tmp_path / "poprelay.toml"
     config.write_text(f"{CONFIG.format(place=tmp_path)}history_max_rows = 100\n")
     now = float(int(time.time()))
     storage = Storage(read_config(config).settings, At(now))
     grant = Grant(Address("9.9.9.9"), "ann", "login", now, now + 60, now, now, 60.0, "dovecot")
     await storage.writer.commit(Record(history=[Opened(now, grant)] * 2500))
-    assert [await storage.prune(now) for _ in range(3)] == [True, True, False]
+    assert [await storage.tidy(now) for _ in range(3)] == [True, True, False]
     await storage.close()
     with History(tmp_path / "ledger.db") as history:
         assert len([*history.find()]) == 100
+
+
+async def test_what_was_bundled_gets_its_place_when_it_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEPS", 2)
+    config = tmp_path / "poprelay.toml"
+    config.write_text(CONFIG.format(place=tmp_path))
+    now = float(int(time.time()))
+    storage = Storage(read_config(config).settings, At(now))
+    for turn in range(4):
+        grants = [
+            Grant(Address(f"9.9.9.{n}"), "ann", "login", now, now + turn, now, now, 60.0, "dovecot", "", 1)
+            for n in range(FEW)
+        ]
+        await storage.writer.commit(Record(grants=[Cell(grant) for grant in grants]))
+    assert [await storage.tidy(now) for _ in range(4)] == [False, True, True, False]
+    await storage.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as look:
+        assert look.execute("SELECT count(*) FROM bundles").fetchone() == (0,)
+        assert look.execute("SELECT count(*) FROM grants").fetchone() == (FEW,)

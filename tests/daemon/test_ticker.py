@@ -31,14 +31,14 @@ class QuietLookout(Lookout):
 
 @pytest.fixture
 async def tick(keeper: Keeper) -> AsyncIterator[Tick]:
-    """Starts a ticker; `prune` is what it calls for pruning."""
+    """Starts a ticker; `tidy` is what it calls for tidying."""
     tasks: list[asyncio.Task[None]] = []
 
     async def nothing(now: Instant) -> bool:
         return False
 
-    async def begin(prune: Callable[[Instant], Awaitable[bool]] = nothing) -> asyncio.Task[None]:
-        tasks.append(asyncio.create_task(Ticker(keeper, QuietLookout(ask_mta=False), prune).run()))
+    async def begin(tidy: Callable[[Instant], Awaitable[bool]] = nothing) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(Ticker(keeper, QuietLookout(ask_mta=False), tidy).run()))
         await asyncio.sleep(0.01)
         return tasks[-1]
 
@@ -102,27 +102,27 @@ async def test_a_clock_that_was_set_back_stretches_no_grant(
 
 
 async def test_a_chore_that_fails_is_no_end_of_the_ticker(keeper: Keeper, tick: Tick) -> None:
-    async def prune(now: Instant) -> bool:
+    async def tidy(now: Instant) -> bool:
         raise StoreError("the disk is full")
 
     with capture_logs() as said:
-        ticking = await tick(prune)
-    assert {"event": "chore failed", "chore": "prune", "error": "the disk is full", "log_level": "warning"} in said
+        ticking = await tick(tidy)
+    assert {"event": "chore failed", "chore": "tidy", "error": "the disk is full", "log_level": "warning"} in said
     assert not ticking.done()
 
 
-async def test_the_history_is_pruned_again_soon_while_more_is_left(
+async def test_the_ledger_is_tidied_again_soon_while_more_is_left(
     tick: Tick, monkeypatch: pytest.MonkeyPatch, eventually: Any
 ) -> None:
     monkeypatch.setattr(ticker, "LOOK", 0.005)
     left = 5
 
-    async def prune(now: Instant) -> bool:
+    async def tidy(now: Instant) -> bool:
         nonlocal left
         left -= 1
         return left > 0
 
-    await tick(prune)
+    await tick(tidy)
     await eventually(lambda: left == 0)
     await asyncio.sleep(0.05)
     assert left == 0, "and then not before its time"

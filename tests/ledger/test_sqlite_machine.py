@@ -1,4 +1,5 @@
-"""The store against a model of ten lines: whatever is committed is there, after a crash as after closing."""
+"""The store against a model of ten lines: whatever is committed is there, after a crash as after closing, and whatever
+is bundled meanwhile."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from poprelay.ledger import bundles
 from poprelay.ledger.record import Cell, OpenSession, Record
-from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside
+from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside, read_snapshot
 from poprelay.model import Address, Basis, Grant, GrantKey, SessionKey
 
 addresses = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]).map(Address)
@@ -57,8 +60,11 @@ class Model:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    @initialize()
-    def begin(self) -> None:
+    @initialize(few=st.sampled_from([0, 1, bundles.FEW]), most=st.integers(1, 9))
+    def begin(self, few: int, most: int) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(bundles, "FEW", few)
+        self.patch.setattr(bundles, "MOST", most)
         self.directory = Path(tempfile.mkdtemp())
         self.path = self.directory / "0" / "ledger.db"
         self.path.parent.mkdir()
@@ -70,6 +76,15 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.commit(group)
         for record in group:
             self.model.commit(record)
+
+    @rule(group=st.lists(records, max_size=3))
+    def fail(self, group: list[Record]) -> None:
+        with pytest.raises(TypeError):
+            self.store.commit([*group, Record(positions={"a": object()})])  # type: ignore[dict-item]  # none is so
+
+    @rule()
+    def settle(self) -> None:
+        self.store.settle()
 
     @rule()
     def close_and_open(self) -> None:
@@ -94,6 +109,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def holds_what_was_committed(self) -> None:
         snapshot = self.store.load()
+        assert read_snapshot(self.path) == snapshot
         assert {cell.grant.key: cell for cell in snapshot.grants} == self.model.grants
         assert (snapshot.crowds, snapshot.positions) == (self.model.crowds, self.model.positions)
         assert self.store.unchecked == self.model.unchecked
@@ -101,6 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
         shutil.rmtree(self.directory)
+        self.patch.undo()
 
 
 TestStore = StoreMachine.TestCase

@@ -186,7 +186,7 @@ class Daemon:
             await self._patiently("adoption", lambda: adopt(keeper, found))
         await self._judge(LARGE_PIECE)
         await self.control.start(self._control_socket())
-        clockwork = Ticker(keeper, self.lookout, self.storage.prune, self._beat)
+        clockwork = Ticker(keeper, self.lookout, self.storage.tidy, self._beat)
         ticker = asyncio.create_task(clockwork.run(), name="ticker")
         ticker.add_done_callback(lambda _: self.stop())
         catching_up = asyncio.create_task(self._catch_up(), name="catch up")

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,8 +28,8 @@ log = structlog.get_logger()
 
 HELD_BRIEFLY = 2.0
 """Seconds to wait for the ledger's lock: a command that found no daemon (the minutely cleanup) holds it for less."""
-PRUNE_MOST = 200
-"""Steps of one pruning; the next one, soon, goes on. Between two steps the writer does what else there is."""
+STEPS = 200
+"""Steps of each kind in one tidying; the next one, soon, goes on. Between two the writer does what else there is."""
 
 
 class Storage:
@@ -100,14 +101,17 @@ class Storage:
         finally:
             worker.shutdown(wait=False)
 
-    async def prune(self, now: Instant) -> bool:
-        """Forget the history that is older, or more, than the config keeps; True if some of it is left to be forgotten.
-        Raises StoreError."""
+    async def tidy(self, now: Instant) -> bool:
+        """Forget the history that is older, or more, than the config keeps, and give bundled grants their places; True
+        if some of it is left to do. Raises StoreError."""
         before, most = now - self.settings.history, self.settings.history_max_rows
-        for _ in range(PRUNE_MOST):
-            if not await self.writer.run(lambda: self._store.prune(before, most)):
-                return False
-        return True
+        for step in (partial(self._store.prune, before, most), self._store.settle):
+            for _ in range(STEPS):
+                if not await self.writer.run(step):
+                    break
+            else:
+                return True
+        return False
 
     async def close(self) -> None:
         """Write what waits, mark the stop as clean, and let go."""

@@ -17,8 +17,8 @@ log = structlog.get_logger()
 
 LOOK = 0.5
 """Seconds between two looks at the wall clock, which may be set: what ends by that has to be gone within a second."""
-PRUNE_EVERY = 60.0
-"""Seconds between two prunings of the history: by what comes in between it may exceed its bounds."""
+TIDY_EVERY = 60.0
+"""Seconds between two tidyings of the ledger: by what comes in between its history may exceed its bounds."""
 
 
 class Ticker:
@@ -28,18 +28,18 @@ class Ticker:
         self,
         keeper: Keeper,
         lookout: Lookout,
-        prune: Callable[[Instant], Awaitable[bool]],
+        tidy: Callable[[Instant], Awaitable[bool]],
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`prune` says whether it has more to do, and is then called again at the next look."""
+        """`tidy` says whether it has more to do, and is then called again at the next look."""
         self._keeper = keeper
         self._lookout = lookout
-        self._prune = prune
+        self._tidy = tidy
         self._beat = beat
         self._chores: dict[str, asyncio.Task[None]] = {}
         self._is_behind = False
         self._next_look = 0.0
-        self._next_prune = 0.0
+        self._next_tidying = 0.0
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -67,17 +67,17 @@ class Ticker:
         if mono >= self._next_look:
             self._next_look = mono + EVERY
             self._chore("look", self._look)
-        if mono >= self._next_prune:
-            self._next_prune = mono + PRUNE_EVERY
-            self._chore("prune", self._forget)
+        if mono >= self._next_tidying:
+            self._next_tidying = mono + TIDY_EVERY
+            self._chore("tidy", self._tidy_up)
         systemd.notify("WATCHDOG=1")
 
     async def _look(self) -> None:
         self._keeper.ledger.rules.surroundings = await self._lookout.look()
 
-    async def _forget(self) -> None:
-        if await self._prune(self._keeper.clock.now()):
-            self._next_prune = 0.0
+    async def _tidy_up(self) -> None:
+        if await self._tidy(self._keeper.clock.now()):
+            self._next_tidying = 0.0
 
     def _chore(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         running = self._chores.get(name)

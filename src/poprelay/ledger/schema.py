@@ -67,10 +67,14 @@ MIGRATIONS: Final[list[tuple[str, ...]]] = [
             WHERE seal = seal(address, user, basis, opened, until, last_login, seen, span, agent, reason,
             renewals, node, seq)""",
     ),
+    (
+        """CREATE TABLE bundles (
+            seq INTEGER PRIMARY KEY, node INTEGER NOT NULL, grants BLOB NOT NULL, seal INTEGER NOT NULL)""",
+    ),
 ]
 """What takes a file from each version to the next; version 0 is an empty file. Never changed, only added to."""
 
-_LATER: Final = ((2, "ahead"),)
+_LATER: Final = ((2, "ahead"), (4, "bundles"))
 """Tables that the first version did not have, and the version that brought them."""
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from poprelay.errors import StoreDamaged, StoreError
-from poprelay.ledger import history, schema, tables
+from poprelay.ledger import bundles, history, schema, tables
 from poprelay.ledger.connection import connect, connect_to_read, reading, reporting
 from poprelay.ledger.damage import last_set_aside, set_aside
 from poprelay.ledger.files import create_private, sync_directory
-from poprelay.ledger.record import Record, Snapshot
+from poprelay.ledger.record import Cell, Record, Snapshot
 from poprelay.ledger.witness import SUFFIX, Witness, last_witnessed
 from poprelay.model import Instant
 
@@ -56,7 +56,8 @@ class SqliteStore:
                     schema.migrate(self._connection, None if found else last_set_aside(path))
                 with reporting(path, "read"):
                     meta = schema.read_meta(look)
-                    self._ready: Snapshot | None = _snapshot(look, refused_since)
+                    cells, waiting = bundles.read(look)
+                    self._ready: Snapshot | None = _snapshot(look, cells, refused_since)
             except BaseException:
                 self._connection.close()
                 raise
@@ -65,6 +66,7 @@ class SqliteStore:
         self._open = bool(meta["open"])  # whether the file says that it is
         self.lost_at = meta["lost_at"]
         self.unchecked = bool(meta["unchecked"] or meta["open"])
+        self._grants = bundles.Bundles(self._connection, self._node, self._next, waiting)
         self._witness = Witness(path)
 
     def load(self) -> Snapshot:
@@ -73,39 +75,48 @@ class SqliteStore:
         What the opening has read is given once; later calls read, and raise StoreDamaged and StoreError.
         """
         with reporting(self.path, "read"):
-            snapshot, self._ready = self._ready or _snapshot(self._connection, self._refused_since), None
-        return snapshot
+            if self._ready is None:
+                return _snapshot(self._connection, bundles.read(self._connection)[0], self._refused_since)
+            snapshot, self._ready = self._ready, None
+            return snapshot
 
     def commit(self, records: Sequence[Record]) -> None:
         """Write the records in this order, all or none; they are durable when it returns.
 
         Raises StoreError; a later call may succeed again, but for StoreDamaged.
         """
-        seq = self._seq
         self._ready = None
+        with self._transaction():
+            for record in records:
+                self._write(record)
+            schema.write_meta(self._connection, seq=self._next(), open=1, unchecked=int(self.unchecked))
+        self._open = True
+        self._witness.write(self._node, self._seq)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing. Raises StoreError, and StoreDamaged."""
+        seq = self._seq
         try:
             with reporting(self.path, "written"):
                 self._connection.execute("BEGIN IMMEDIATE")
-                for record in records:
-                    self._write(record)
-                schema.write_meta(self._connection, seq=self._next(), open=1, unchecked=int(self.unchecked))
+                yield
                 self._connection.execute("COMMIT")
+                self._grants.kept()
         except BaseException as error:
             self._seq = seq
+            self._grants.undo()
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             if isinstance(error, StoreDamaged):
                 self.condemn()
             raise
-        self._open = True
-        self._witness.write(self._node, self._seq)
 
     def _write(self, record: Record) -> None:
         to = self._connection
-        gone = [(grant.address, tables.raw(grant.user), grant.basis, grant.until) for grant in record.gone]
-        tables.GRANTS.drop(to, gone, "until")
-        tables.GRANTS.put(to, [tables.grant_row(cell, self._node, self._next()) for cell in record.grants])
+        self._grants.drop(record.gone)
+        self._grants.put(record.grants)
         tables.JOINED.put(to, [tables.joined_row(joined) for joined in record.joined])
         orders = [tables.revocation_row(order, self._node, self._next()) for order in record.revocations]
         tables.REVOCATIONS.put(to, orders)
@@ -122,6 +133,14 @@ class SqliteStore:
     def _next(self) -> int:
         self._seq += 1
         return self._seq
+
+    def settle(self) -> bool:
+        """Give the grants of one old bundle their places; False if none was left. Raises StoreError.
+
+        Old are those that were there when none was left before. Nothing of what is kept changes by it.
+        """
+        with self._transaction():
+            return self._grants.settle()
 
     def prune(self, before: Instant, most: int, step: int = 500) -> int:
         """Forget up to `step` rows of history that are older than `before`, or beyond the `most` newest.
@@ -178,12 +197,12 @@ def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
         connection.execute("BEGIN")
         if _believed(connection, path, witnessed) < len(schema.MIGRATIONS):
             raise StoreError(f"the ledger {path} is older than this program", remedy="start the daemon once")
-        return _snapshot(connection, refused_since)
+        return _snapshot(connection, bundles.read(connection)[0], refused_since)
 
 
-def _snapshot(connection: sqlite3.Connection, refused_since: Instant) -> Snapshot:
+def _snapshot(connection: sqlite3.Connection, grants: list[Cell], refused_since: Instant) -> Snapshot:
     return Snapshot(
-        grants=tables.grants(connection),
+        grants=grants,
         joined=tables.joined(connection),
         revocations=tables.revocations(connection),
         crowds=tables.crowds(connection),

@@ -46,8 +46,9 @@ class Table(NamedTuple):
         write(connection, partial(_drop, self, column), keys)
 
     def rows(self, connection: sqlite3.Connection) -> Iterable[Row]:
-        """Every row, without its seal. Raises StoreDamaged where a seal is broken."""
-        for row in connection.execute(f"SELECT {', '.join(self.columns)}, seal FROM {self.name}"):  # noqa: S608  # ours
+        """Every row, without its seal, in the order of the keys. Raises StoreDamaged where a seal is broken."""
+        columns, key = ", ".join(self.columns), ", ".join(self.columns[: self.key])
+        for row in connection.execute(f"SELECT {columns}, seal FROM {self.name} ORDER BY {key}"):  # noqa: S608  # ours
             bare = row[:-1]
             if seal(bare) != row[-1]:
                 raise StoreDamaged(f"a row of the ledger's table {self.name} is damaged", table=self.name)
@@ -61,6 +62,8 @@ GRANTS: Final = Table(
      "sessions", "node", "seq"),
     3,
 )  # fmt: skip
+BUNDLES: Final = Table("bundles", ("seq", "node", "grants"), 1)
+"""See `poprelay.ledger.bundles`."""
 JOINED: Final = Table("joined", ("source", "agent", "host", "service"), 4)
 REVOCATIONS: Final = Table(
     "revocations", ("id", "at", "by", "address", "user", "reason", "deny_until", "node", "seq"), 1
@@ -69,7 +72,7 @@ CROWDS: Final = Table("crowds", ("address", "crowd"), 1)
 AHEAD: Final = Table("ahead", ("login", "read", "until"), 1)
 POSITIONS: Final = Table("positions", ("source", "position"), 1)
 
-SEALED: Final = (META, GRANTS, JOINED, REVOCATIONS, CROWDS, AHEAD, POSITIONS)
+SEALED: Final = (META, GRANTS, BUNDLES, JOINED, REVOCATIONS, CROWDS, AHEAD, POSITIONS)
 """All that decides who may relay; the history only tells."""
 
 
@@ -96,14 +99,14 @@ def grant_row(cell: Cell, node: int, seq: int) -> Row:
     )  # fmt: skip
 
 
-def grants(connection: sqlite3.Connection) -> list[Cell]:
-    """Every grant. Equal names and times are one object, for there may be a million."""
+def grants(rows: Iterable[Row]) -> list[Cell]:
+    """The grants of these rows. Equal names and times are one object, for there may be a million."""
     names: dict[bytes, str] = {}
     words: dict[str, str] = {}
     bases: dict[str, Basis] = {"login": "login", "allow": "allow", "standing": "standing"}
     spans: dict[float, float] = {}
     found: list[Cell] = []
-    for row in GRANTS.rows(connection):
+    for row in rows:
         address, user, basis, opened, until, last_login, seen, span, agent, reason, renewals, packed, _node, _seq = row
         if last_login == opened:
             last_login = opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from itertools import chain
 from pathlib import Path
@@ -11,11 +11,12 @@ import click
 
 from poprelay.address import Network, parse_network
 from poprelay.cli import options, reading
-from poprelay.cli.output import Row, change_line, print_json
+from poprelay.cli.output import change_line, print_json
 from poprelay.daemon.configure import Config, default_config, read_config
 from poprelay.daemon.replaying import Replay, replay_into, with_networks
-from poprelay.daemon.rows import change_row
-from poprelay.model import Event
+from poprelay.daemon.rows import change_brief, change_row
+from poprelay.ledger.ledger import Ledger
+from poprelay.model import Change, Event
 
 
 class Networks(click.ParamType[tuple[Network, ...]]):
@@ -60,13 +61,12 @@ def command(
     config = with_networks(_config(config_path, into=into), allow_networks)
     events = _events(files, config, year, zone)
     if into:
-        for row in replay_into(config, chain.from_iterable(events)):
-            _print(row, as_json=as_json)
+        ledger, changes = replay_into(config, chain.from_iterable(events))
+        _print(ledger, changes, as_json=as_json)
         return
     replay = Replay(config)
     for group in events:
-        for change in replay.feed(group):
-            _print(change_row(replay.ledger, change), as_json=as_json)
+        _print(replay.ledger, replay.feed(group), as_json=as_json)
 
 
 def _config(path: Path | None, *, into: bool) -> Config:
@@ -82,8 +82,9 @@ def _events(files: Sequence[str], config: Config, year: int | None, zone: tzinfo
             yield scanned.events
 
 
-def _print(row: Row, *, as_json: bool) -> None:
-    if as_json:
-        print_json(row)
-    else:
-        print(change_line(row))
+def _print(ledger: Ledger, changes: Iterable[Change], *, as_json: bool) -> None:
+    for change in changes:
+        if as_json:
+            print_json(change_row(ledger, change))
+        else:
+            print(change_line(change_brief(ledger, change)))

@@ -8,6 +8,7 @@ maps and services, and is committed first afterwards.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -309,32 +310,32 @@ class Keeper:
     def _tell(self, most: int = sys.maxsize) -> None:
         """Tell of what happened, in its order: all of it, or the next `most`."""
         say = log.bind()  # once: for each change it would take as long as making the grant
+        is_chatty = say.is_enabled_for(logging.DEBUG)
+        listeners = tuple(self.listeners)
         for _ in range(min(most, len(self._untold))):
-            self._tell_of(self._untold.popleft(), say)
-
-    def _tell_of(self, change: Change, say: FilteringBoundLogger) -> None:
-        match change:
-            case Renewed(grant=grant):
+            change = self._untold.popleft()
+            if not isinstance(change, Renewed):
+                self._tell_of(change, say)
+            else:  # most are
                 self.changes["renewed", ""] += 1
-                say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
+                if is_chatty:
+                    grant = change.grant
+                    say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
+            for listener in listeners:
+                listener(change)
+
+    def _tell_of(self, change: Opened | Closed | Refused, say: FilteringBoundLogger) -> None:
+        match change:
             case Opened(grant=grant):
                 self.changes["opened", ""] += 1
-                say.info(
-                    "grant opened",
-                    address=grant.address,
-                    user=grant.user,
-                    basis=grant.basis,
-                    until=grant.until,
-                    agent=grant.agent,
-                )
+                where = {"address": grant.address, "user": grant.user, "basis": grant.basis}
+                say.info("grant opened", **where, until=grant.until, agent=grant.agent)
             case Closed(grant=grant, reason=reason):
                 self.changes["closed", stable(reason)] += 1
                 say.info("grant closed", address=grant.address, user=grant.user, basis=grant.basis, reason=reason)
             case Refused(address=address, user=user, reason=reason):
                 self.changes["refused", reason] += 1
                 say.info("login refused", address=address, user=user, reason=reason, agent=change.agent)
-        for listener in tuple(self.listeners):
-            listener(change)
 
     async def _commit(self, record: Callable[[], Record]) -> None:
         """Commit after all that is owed. Raises StoreError.

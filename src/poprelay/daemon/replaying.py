@@ -9,9 +9,9 @@ from itertools import groupby
 import msgspec
 
 from poprelay.address import Network
+from poprelay.daemon.collector import kept_away
 from poprelay.daemon.configure import Config
 from poprelay.daemon.offline import working_house
-from poprelay.daemon.rows import Row, change_row
 from poprelay.daemon.terms import rules_of, terms_of
 from poprelay.ledger.draft import Draft
 from poprelay.ledger.ledger import Ledger
@@ -52,13 +52,13 @@ def with_networks(config: Config, more: tuple[Network, ...]) -> Config:
     return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, relay=relay))
 
 
-def replay_into(config: Config, events: Iterable[Event]) -> Iterator[Row]:
-    """Let events happen in the real ledger, as read just now; the changes, in order, once all of them are durable.
+def replay_into(config: Config, events: Iterable[Event]) -> tuple[Ledger, Sequence[Change]]:
+    """Let events happen in the real ledger, as read just now; the ledger and the changes in it, in order, once all of
+    them are durable.
 
     Raises AlreadyRunning while a daemon runs.
     """
-    ledger, changes = asyncio.run(_into(config, events))
-    return (change_row(ledger, change) for change in changes)
+    return asyncio.run(_into(config, events))
 
 
 async def _into(config: Config, events: Iterable[Event]) -> tuple[Ledger, Sequence[Change]]:
@@ -67,8 +67,9 @@ async def _into(config: Config, events: Iterable[Event]) -> tuple[Ledger, Sequen
         now = keeper.clock.now()
 
         def order(draft: Draft) -> None:
-            for event in events:
-                draft.take(event, now)
+            with kept_away():
+                for event in events:
+                    draft.take(event, now)
 
         changes = await keeper.open(order)
         await keeper.published()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from poprelay.ledger.ledger import Ledger
-from poprelay.model import Change, Closed, Grant, Refused, Renewed, Revocation
+from poprelay.model import Change, Closed, Grant, Instant, Refused, Renewed, Revocation
 from poprelay.spans import rfc3339
 
 Row: TypeAlias = dict[str, Any]
@@ -43,23 +43,31 @@ def denial_row(order: Revocation) -> Row:
 def change_row(ledger: Ledger, change: Change) -> Row:
     """One change: the grant that it is about, what it did, when, and why."""
     if isinstance(change, Refused):
-        return {
-            "at": rfc3339(change.at),
-            "change": "refused",
-            "address": change.address,
-            "user": change.user,
-            "basis": "login",
-            "opened": None,
-            "until": None,
-            "held": False,
-            "agent": change.agent,
-            "sessions": 0,
-            "reason": change.reason,
-            "renewals": 0,
-        }
-    row = {"at": rfc3339(change.at), **grant_row(ledger, change.grant)}
-    if isinstance(change, Closed):
-        row.update(change="closed", reason=change.reason, until=row["at"], held=False)
+        row: Row = {"basis": "login", "opened": None, "held": False}
+        row |= {"agent": change.agent, "sessions": 0, "renewals": 0}
     else:
-        row["change"] = "renewed" if isinstance(change, Renewed) else "opened"
-    return row
+        row = grant_row(ledger, change.grant)
+    if isinstance(change, Closed):
+        row["held"] = False
+    return {**row, **change_brief(ledger, change)}
+
+
+def change_brief(ledger: Ledger, change: Change) -> Row:
+    """The same, as far as one line has room for it."""
+    until: Instant | None
+    about: Grant | Refused
+    if isinstance(change, Refused):
+        kind, until, about, reason = "refused", None, change, change.reason
+    elif isinstance(change, Closed):
+        kind, until, about, reason = "closed", change.at, change.grant, change.reason
+    else:
+        kind, grant = "renewed" if isinstance(change, Renewed) else "opened", change.grant
+        until, about, reason = ledger.ends(grant), grant, grant.reason
+    return {
+        "at": rfc3339(change.at),
+        "change": kind,
+        "address": about.address,
+        "user": about.user,
+        "until": rfc3339(until),
+        "reason": reason,
+    }

@@ -35,33 +35,31 @@ class Ahead:
     """All that are remembered, by their mark, in the order in which they were first read."""
 
     def __init__(self) -> None:
-        self._logins: OrderedDict[bytes, Early] = OrderedDict()  # a dict looks long for its first, once many are gone
+        self.logins: OrderedDict[bytes, Early] = OrderedDict()  # a dict looks long for its first, once many are gone
+        """By mark."""
         self._ends: list[tuple[Instant, bytes]] = []
         """A heap of when each ends; it may know some that are gone."""
 
-    def __bool__(self) -> bool:
-        return bool(self._logins)
-
     def get(self, login: bytes) -> Early | None:
-        return self._logins.get(login)
+        return self.logins.get(login)
 
     def put(self, login: bytes, early: Early) -> None:
-        self._logins[login] = early
+        self.logins[login] = early
         heappush(self._ends, (early.until, login))
-        if len(self._ends) > 4 * len(self._logins) + _SPARE:
-            self._ends = [(one.until, name) for name, one in self._logins.items()]
+        if len(self._ends) > 4 * len(self.logins) + _SPARE:
+            self._ends = [(one.until, name) for name, one in self.logins.items()]
             heapify(self._ends)
 
     def remove(self, login: bytes) -> None:
-        self._logins.pop(login, None)
-        while self._ends and self._ends[0][1] not in self._logins:
+        self.logins.pop(login, None)
+        while self._ends and self._ends[0][1] not in self.logins:
             heappop(self._ends)
 
     def ended(self, now: Instant) -> list[bytes]:
         """Those that need no remembering any more, and those that are too many. Looks at these alone."""
-        ended = {login for login in self._due(now) if login in self._logins and self._logins[login].until <= now}
-        surplus = len(self._logins) - len(ended) - MOST
-        kept = (login for login in self._logins if login not in ended)
+        ended = {login for login in self._due(now) if login in self.logins and self.logins[login].until <= now}
+        surplus = len(self.logins) - len(ended) - MOST
+        kept = (login for login in self.logins if login not in ended)
         return [*ended, *islice(kept, max(surplus, 0))]
 
     def _due(self, now: Instant) -> Iterator[bytes]:

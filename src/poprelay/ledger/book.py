@@ -225,8 +225,10 @@ class Book:
         if more >= 0 and before[more:] == after[:-1]:  # a login: one has come, and perhaps the oldest is forgotten
             before, after = before[:more], after[-1:]
         for session in before:
-            sessions = self.sessions.shard(session.key)
-            if session not in after and sessions.get(session.key) == session:
-                del sessions[session.key]
+            if session not in after:
+                sessions = self.sessions.shard(session.key)
+                found = sessions.pop(session.key, None)
+                if found is not None and found is not session and found != session:  # the key was used again
+                    sessions[session.key] = found
         for session in after:
             self.sessions.shard(session.key)[session.key] = session

@@ -56,11 +56,13 @@ class Draft:
         state = self._state
         if state.flying is not overlay:
             flight.begin(overlay)
-        terms = state.terms
-        if login.at > read_at or state.ahead or overlay.ahead:
+        period = state.terms.period
+        at = login.at
+        if at > read_at or state.ahead.logins or overlay.ahead:
             read_at = self._first_read(login, read_at)
-        at = self._effective(login.at, read_at)
-        until = at + terms.period
+        if at > read_at or at > overlay.now:
+            at = self._effective(at, read_at)
+        until = at + period
         if until <= overlay.now:
             self.stale += 1
             return
@@ -70,7 +72,9 @@ class Draft:
         if len(user) > LONGEST_NAME:
             self._refuse(at, address, replace(login, user=f"{user[:_SHOWN]}…"), "name-too-long")
             return
-        reason = self._ordered(address, user, at) or state.rules.refusal(address, user, login.tls)
+        reason = state.rules.refusal(address, user, login.tls)
+        if state.revocations.kept or overlay.revocations.kept:
+            reason = self._ordered(address, user, at) or reason
         if reason is not None:
             self._refuse(at, address, login, reason)
             return
@@ -85,11 +89,11 @@ class Draft:
             return
         if cell is None:
             open_: tuple[OpenSession, ...] = ()
-            grant = Grant(address, user, "login", at, until, at, at, terms.period, login.agent)
+            grant = Grant(address, user, "login", at, until, at, at, period, login.agent)
             overlay.changes.append(Opened(at, grant))
         else:
             open_ = cell.sessions
-            grant = _later(cell.grant, at, terms.period, login)
+            grant = _later(cell.grant, at, period, login)
             overlay.changes.append(Renewed(at, grant))
         if login.session is not None and len(login.session) <= LONGEST_NAME:
             open_ = sessions.opened(overlay, login, grant, open_, at)
@@ -221,8 +225,6 @@ class Draft:
 
     def _ordered(self, address: Address, user: str, at: Instant) -> str | None:
         """Whether an order of the operator's stands against a login."""
-        if not self._state.revocations and not self.overlay.revocations:
-            return None
         over = list(self.overlay.revocations_over(address, user))
         if any(denies(revocation, self.overlay.now) for revocation in over):
             return "denied"

@@ -136,6 +136,10 @@ class Ledger:
         cell = self._judged(self._book.get((grant.address, grant.user, grant.basis)))
         return (grant.until, 0) if cell is None else (max(grant.until, self._ends(cell)), len(cell.sessions))
 
+    def ends(self, grant: Grant) -> Instant:
+        """The first of these alone, which costs little where no session holds anything."""
+        return self.outlook(grant)[0] if self._book.holding.joined else grant.until
+
     def sessions(self, key: GrantKey) -> tuple[OpenSession, ...]:
         """The open sessions that are known of this grant, oldest first; whether they hold it, `outlook` says."""
         cell = self._book.get((key.address, key.user, key.basis))

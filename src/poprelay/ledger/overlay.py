@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from poprelay.ledger.ahead import Early
-from poprelay.ledger.book import Combination, Holding, clamped
+from poprelay.ledger.book import Combination, Holding, clamped, plainly_live
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import Cell, Key, OpenSession, Refusal
 from poprelay.ledger.revocations import Revocations
@@ -115,12 +115,15 @@ class Overlay:
 
     def present(self, key: Key) -> Cell | None:
         """The same as the clock lets it be, for who decides by it: it may have been set back a moment ago."""
-        cell = self.get(key)
+        cell = self.cells.get(key, UNTOUCHED)
+        if cell is UNTOUCHED:
+            cell = self.state.book.get(key)
         return None if cell is None else clamped(cell, self.now)
 
     def live(self, cell: Cell) -> bool:
         """Whether it allows anything now."""
-        return self.holding.live(cell, self.now) and not self.state.is_wiped(cell)
+        alive = plainly_live(cell.grant, self.now) or self.holding.live(cell, self.now)
+        return alive and cell.grant.opened > self.state.wiped_at
 
     def present_at(self, address: Address) -> list[Cell]:
         """The cells of one address as they are here, and as the clock lets them be."""
@@ -184,9 +187,6 @@ class Overlay:
                 if short is not newer or key in self.cut:  # then, too, its row is written by a later record
                     self.replacements[key] = short
 
-    def open_session(self, session: OpenSession) -> None:
-        self.sessions[session.key] = session
-
     def close_session(self, key: SessionKey) -> None:
         self.sessions[key] = None
 
@@ -239,10 +239,8 @@ class Overlay:
 
     def revocations_over(self, address: Address, user: str) -> Iterator[Revocation]:
         """Those that concern this grant, the ones made here included."""
-        if self.state.revocations:
-            yield from self.state.revocations.over(address, user)
-        if self.revocations:
-            yield from self.revocations.over(address, user)
+        yield from self.state.revocations.over(address, user)
+        yield from self.revocations.over(address, user)
 
     def _newer(self) -> dict[Key, Cell]:
         """What the flying draft will show, after what is done to it from here."""

@@ -16,26 +16,24 @@ class Revocations:
 
     def __init__(self, key: Callable[[Address], Address]) -> None:
         self._key = key
-        self._by_id: dict[str, Revocation] = {}
+        self.kept: dict[str, Revocation] = {}
+        """By id."""
         self._by_scope: dict[tuple[Address | None, str | None], dict[str, Revocation]] = {}
         self._next_end = math.inf
 
     def __iter__(self) -> Iterator[Revocation]:
-        return iter(self._by_id.values())
-
-    def __bool__(self) -> bool:
-        return bool(self._by_id)
+        return iter(self.kept.values())
 
     def add(self, revocation: Revocation) -> None:
         """Keep it, in place of the one with the same id if there is one."""
         self.remove(revocation.id)
-        self._by_id[revocation.id] = revocation
+        self.kept[revocation.id] = revocation
         self._by_scope.setdefault(self._scope(revocation), {})[revocation.id] = revocation
         self._next_end = -math.inf
 
     def remove(self, name: str) -> None:
         """Forget the one with this id, if it is there."""
-        revocation = self._by_id.pop(name, None)
+        revocation = self.kept.pop(name, None)
         if revocation is not None:
             scope = self._scope(revocation)
             del self._by_scope[scope][name]
@@ -51,7 +49,7 @@ class Revocations:
         """The ids of those that need no keeping any more: older than `keep`, and their denial is over."""
         if now < self._next_end:
             return []
-        ends = {name: end(revocation, keep) for name, revocation in self._by_id.items()}
+        ends = {name: end(revocation, keep) for name, revocation in self.kept.items()}
         self._next_end = min((until for until in ends.values() if until > now), default=math.inf)
         return [name for name, until in ends.items() if until <= now]
 

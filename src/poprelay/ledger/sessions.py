@@ -31,7 +31,7 @@ def opened(
         if len(alike) >= (OPEN_SESSIONS if proven else UNPROVEN_SESSIONS):
             overlay.close_session(alike[0].key)
             sessions = sessions[1:] if alike[0] is sessions[0] else without(sessions, alike[0].key)
-    overlay.open_session(session)
+    overlay.sessions[name] = session
     return (*sessions, session)
 
 

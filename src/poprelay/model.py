@@ -64,7 +64,7 @@ class SessionKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     session: str
 
 
-class GrantKey(msgspec.Struct, frozen=True, gc=False):
+class GrantKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A grant is one permission of one user at one address, on one basis."""
 
     address: Address

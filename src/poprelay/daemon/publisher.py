@@ -169,7 +169,7 @@ class Publisher:
         for number, key in enumerate(chain(self._ledger.addresses(), held), start=1):
             if not number % SLICE:
                 await asyncio.sleep(0)
-            allowed = bool(self._ledger.at(Address(key), self._now()))
+            allowed = self._ledger.allows(Address(key), self._now())
             if allowed != (key in held) or (allowed and self.map.wants_renewals):
                 missing += allowed and key not in held
                 stale += not allowed and key not in self._dirty
@@ -184,22 +184,21 @@ class Publisher:
 
     async def _publish(self) -> None:
         assert self.published is not None
-        # where changes must keep apart, all goes out in one
-        chunk = list(self._dirty if self.map.interval else islice(self._dirty, CHUNK))
-        for key in chunk:
-            del self._dirty[key]
+        chunk = self._next_chunk()
         added: list[Entry] = []
         removed: list[str] = []
         now = self._now()
         for number, key in enumerate(chunk, start=1):
             if not number % SLICE:
                 await asyncio.sleep(0)
-            found = self._ledger.entry(Address(key), now)
-            if found is None:
-                if key in self.published:
+            is_known = key in self.published
+            if not self._ledger.allows(Address(key), now):
+                if is_known:
                     removed.append(key)
-            elif self._adds and (self.map.wants_renewals or key not in self.published):
-                added.append(Entry(Address(key), *found))
+            elif self._adds and (self.map.wants_renewals or not is_known):
+                found = self._ledger.entry(Address(key), now)
+                if found is not None:
+                    added.append(Entry(Address(key), *found))
         if not added and not removed and not self._owes:
             return
         self._owes = True
@@ -217,6 +216,16 @@ class Publisher:
         if added or removed:
             self.changes += 1
             self._rest_until = time.monotonic() + self.map.interval
+
+    def _next_chunk(self) -> Iterable[str]:
+        """Addresses to look at next, taken from the list: where changes must keep apart, all of them."""
+        if self.map.interval or len(self._dirty) <= CHUNK:
+            chunk, self._dirty = self._dirty, {}
+            return chunk
+        part = list(islice(self._dirty, CHUNK))
+        for key in part:
+            del self._dirty[key]
+        return part
 
     async def _change(self, added: list[Entry], removed: list[str]) -> None:
         """Publish both; if that fails, at least what takes away: a full disk may have room for that."""

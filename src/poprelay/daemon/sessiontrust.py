@@ -97,7 +97,7 @@ class SessionTrust:
             sources, self._unlooked = self._unlooked, frozenset()
             addresses = keeper.ledger.with_sessions(sources)
             while piece := tuple(islice(addresses, PIECE)):
-                allowed = {address for address in piece if keeper.ledger.at(address, keeper.clock.now())}
+                allowed = {address for address in piece if keeper.ledger.allows(address, keeper.clock.now())}
                 for publisher in keeper.publishers:
                     publisher.touch(each for each in piece if publisher.differs(each, allowed=each in allowed))
                 await asyncio.sleep(0)

@@ -18,13 +18,14 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from poprelay.ledger.record import Cell, Key
+from poprelay.ledger.record import Cell
+from poprelay.ledger.sharded import Sharded
 from poprelay.ledger.tables import BUNDLES, GRANTS, Row, grant_row, grants, raw
-from poprelay.model import Grant
+from poprelay.model import Grant, GrantKey
 
 FEW: Final = 64
 """Renewals in one record that are not worth a bundle."""
-LARGEST: Final = 16_384
+LARGEST: Final = 4_096
 """Grants of one record that are too many for one: they come from a whole log, not from one that grows."""
 MOST: Final = 262_144
 """Entries of all bundles together, before the oldest is unpacked."""
@@ -37,11 +38,14 @@ _decode: Final = msgspec.msgpack.Decoder(list[Row]).decode
 
 
 class Bundle(msgspec.Struct):
-    """What is remembered of one. `cells` are those of its grants that no later one has, nor lets go."""
+    """What is remembered of one. `cells` are those of its grants that no later one has, nor lets go.
+
+    Their keys are no tuples: the collector would look into a dict that has such, and hold everybody up.
+    """
 
     number: int
     size: int
-    cells: dict[Key, Cell]
+    cells: dict[GrantKey, Cell]
 
 
 class Bundles:
@@ -58,13 +62,15 @@ class Bundles:
         self._seq = seq
         self._bundles = deque(bundles)
         """Oldest first."""
-        self._last = {key: bundle.cells for bundle in self._bundles for key in bundle.cells}
+        self._last: Sharded[GrantKey, dict[GrantKey, Cell]] = Sharded()
         """Each grant in a bundle: the cells of the last that has it."""
         self._size = sum(bundle.size for bundle in self._bundles)
         self._old = 0
         """The last bundle that was there when `settle` last had nothing to do."""
         self._undo: list[Callable[[], None]] = []
         """What takes back, last first, what was done in the transaction."""
+        for bundle in self._bundles:
+            self._have(bundle)
 
     def put(self, cells: Sequence[Cell]) -> None:
         """Insert the rows of these grants, or replace them, in this order."""
@@ -72,7 +78,7 @@ class Bundles:
         rows = [grant_row(cell, self._node, self._seq()) for cell in cells]
         if renewed < FEW or 2 * renewed < len(cells) or len(cells) > LARGEST:
             GRANTS.put(self._connection, rows)
-            self._let_go(cell.key for cell in cells)
+            self._let_go(cell.grant.key for cell in cells)
             return
         while self._bundles and self._size + len(cells) > MOST:
             self._unpack()  # before the next one is written: that takes its pages
@@ -81,12 +87,12 @@ class Bundles:
     def drop(self, gone: Iterable[Grant]) -> None:
         """Delete the rows of these grants, but for those whose `until` is later than here."""
         rows: list[Row] = []
-        bundled: list[Key] = []
+        bundled: list[GrantKey] = []
         for grant in gone:
-            key = (grant.address, grant.user, grant.basis)
+            key = GrantKey(grant.address, grant.user, grant.basis)
             until = grant.until
-            if key in self._last:
-                if self._last[key][key].grant.until > until:
+            if (last := self._last.get(key)) is not None:
+                if last[key].grant.until > until:
                     continue
                 bundled.append(key)
                 until = math.inf
@@ -111,20 +117,21 @@ class Bundles:
         while self._undo:
             self._undo.pop()()
 
-    def _let_go(self, keys: Iterable[Key]) -> None:
+    def _let_go(self, keys: Iterable[GrantKey]) -> None:
         """What bundles have of these counts no more."""
         if known := list(dict.fromkeys(key for key in keys if key in self._last)):
             self._add(list(map(_name, known)), (), known)
 
-    def _add(self, entries: Sequence[Row], cells: Sequence[Cell], let_go: Sequence[Key] = ()) -> None:
+    def _add(self, entries: Sequence[Row], cells: Sequence[Cell], let_go: Sequence[GrantKey] = ()) -> None:
+        """One bundle more: its rows and names, and the grants that these are about."""
         number = self._seq()
         BUNDLES.put(self._connection, [(number, self._node, _encode(entries))])
-        last = self._last
-        latest: dict[Key, Cell] = {}
-        before = [(key, former := last.pop(key), former.pop(key)) for key in let_go]
+        latest: dict[GrantKey, Cell] = {}
+        before = [(key, former := self._last.shard(key).pop(key), former.pop(key)) for key in let_go]
         for cell in cells:
             grant = cell.grant
-            key = (grant.address, grant.user, grant.basis)
+            key = GrantKey(grant.address, grant.user, grant.basis)
+            last = self._last.shard(key)
             if (earlier := last.get(key)) is not None and earlier is not latest:
                 before.append((key, earlier, earlier.pop(key)))
             latest[key] = cell
@@ -134,29 +141,37 @@ class Bundles:
         self._size += bundle.size
         self._undo.append(partial(self._take_back, bundle, before))
 
-    def _take_back(self, bundle: Bundle, before: list[tuple[Key, dict[Key, Cell], Cell]]) -> None:
+    def _take_back(self, bundle: Bundle, before: list[tuple[GrantKey, dict[GrantKey, Cell], Cell]]) -> None:
+        """What `_add` did."""
         self._bundles.pop()
         self._size -= bundle.size
-        for key in bundle.cells:
-            del self._last[key]
+        self._forget(bundle)
         for key, earlier, cell in before:
             earlier[key] = cell
-            self._last[key] = earlier
+            self._last.shard(key)[key] = earlier
 
     def _unpack(self) -> None:
         """The oldest bundle goes; what no later one has gets its place."""
         bundle = self._bundles.popleft()
         self._size -= bundle.size
-        for key in bundle.cells:
-            del self._last[key]
+        self._forget(bundle)
         self._undo.append(partial(self._pack, bundle))
         GRANTS.put(self._connection, [grant_row(cell, self._node, bundle.number) for cell in bundle.cells.values()])
         BUNDLES.drop(self._connection, [(bundle.number,)])
 
     def _pack(self, bundle: Bundle) -> None:
+        """The reverse of `_unpack`."""
         self._bundles.appendleft(bundle)
-        self._last.update(dict.fromkeys(bundle.cells, bundle.cells))
         self._size += bundle.size
+        self._have(bundle)
+
+    def _have(self, bundle: Bundle) -> None:
+        for key in bundle.cells:
+            self._last.shard(key)[key] = bundle.cells
+
+    def _forget(self, bundle: Bundle) -> None:
+        for key in bundle.cells:
+            del self._last.shard(key)[key]
 
 
 def read(connection: sqlite3.Connection) -> tuple[list[Cell], list[Bundle]]:
@@ -176,11 +191,10 @@ def read(connection: sqlite3.Connection) -> tuple[list[Cell], list[Bundle]]:
         return grants(GRANTS.rows(connection)), bundles
     found = grants(row for row in GRANTS.rows(connection) if row[: GRANTS.key] not in latest)
     for cell, (bundle, _) in zip(grants(row for _, row in latest.values()), latest.values(), strict=True):
-        bundle.cells[cell.key] = cell
+        bundle.cells[cell.grant.key] = cell
         found.append(cell)
     return found, bundles
 
 
-def _name(key: Key) -> _Name:
-    address, user, basis = key
-    return address, raw(user), basis
+def _name(key: GrantKey) -> _Name:
+    return key.address, raw(key.user), key.basis

@@ -160,6 +160,13 @@ class Ledger:
         """The live grants of one address, as the ledger keeps it."""
         return [cell.grant for cell in self._cells(address) if self._live(cell, now)]
 
+    def allows(self, address: Address, now: Instant) -> bool:
+        """Whether there is an `entry`."""
+        place = self._places.get(address)
+        if isinstance(place, Cell) and self._judgement is None:
+            return plainly_live(place.grant, now) or self._live(place, now)
+        return any(self._live(cell, now) for cell in self._cells(address))
+
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:
         """What a map may say of an address: users, last login, end (infinite: never). None if it is not allowed."""
         place = self._places.get(address)

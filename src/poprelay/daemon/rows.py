@@ -49,7 +49,8 @@ def change_row(ledger: Ledger, change: Change) -> Row:
         row = grant_row(ledger, change.grant)
     if isinstance(change, Closed):
         row["held"] = False
-    return {**row, **change_brief(ledger, change)}
+    brief = change_brief(ledger, change)
+    return {**brief, **row, **brief}  # first for the order, last for what it says
 
 
 def change_brief(ledger: Ledger, change: Change) -> Row:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from poprelay.ledger.ahead import Early
-from poprelay.ledger.book import Combination, Holding, clamped, plainly_live
+from poprelay.ledger.book import Combination, Holding, clamped
 from poprelay.ledger.crowds import Crowd
 from poprelay.ledger.record import Cell, Key, OpenSession, Refusal
 from poprelay.ledger.revocations import Revocations
@@ -115,15 +115,12 @@ class Overlay:
 
     def present(self, key: Key) -> Cell | None:
         """The same as the clock lets it be, for who decides by it: it may have been set back a moment ago."""
-        cell = self.cells.get(key, UNTOUCHED)
-        if cell is UNTOUCHED:
-            cell = self.state.book.get(key)
+        cell = self.get(key)
         return None if cell is None else clamped(cell, self.now)
 
     def live(self, cell: Cell) -> bool:
         """Whether it allows anything now."""
-        alive = plainly_live(cell.grant, self.now) or self.holding.live(cell, self.now)
-        return alive and cell.grant.opened > self.state.wiped_at
+        return self.holding.live(cell, self.now) and not self.state.is_wiped(cell)
 
     def present_at(self, address: Address) -> list[Cell]:
         """The cells of one address as they are here, and as the clock lets them be."""

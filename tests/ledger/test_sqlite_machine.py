@@ -4,7 +4,9 @@ is bundled meanwhile."""
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from poprelay.ledger import bundles
+from poprelay.ledger import bundles, tables
 from poprelay.ledger.record import Cell, OpenSession, Record
 from poprelay.ledger.sqlite import SqliteStore, open_or_set_aside, read_snapshot
 from poprelay.model import Address, Basis, Grant, GrantKey, SessionKey
@@ -77,10 +79,22 @@ class StoreMachine(RuleBasedStateMachine):
         for record in group:
             self.model.commit(record)
 
-    @rule(group=st.lists(records, max_size=3))
-    def fail(self, group: list[Record]) -> None:
-        with pytest.raises(TypeError):
-            self.store.commit([*group, Record(positions={"a": object()})])  # type: ignore[dict-item]  # none is so
+    @rule(group=st.lists(records, min_size=1, max_size=3), statements=st.integers(0, 20))
+    def fail(self, group: list[Record], statements: int) -> None:
+        """After so many writes to a table, or when all was written."""
+        write, left = tables.write, iter(range(statements))
+
+        def failing(
+            connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[tables.Row]
+        ) -> None:
+            if next(left, None) is None:
+                raise sqlite3.OperationalError("the disk is full")
+            write(connection, statement, rows)
+
+        with self.patch.context() as meanwhile:
+            meanwhile.setattr(tables, "write", failing)
+            with pytest.raises((sqlite3.OperationalError, TypeError)):
+                self.store.commit([*group, Record(positions={"a": object()})])  # type: ignore[dict-item]  # none is so
 
     @rule()
     def settle(self) -> None:
@@ -121,4 +135,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=30, stateful_step_count=12, suppress_health_check=[HealthCheck.too_slow])
+TestStore.settings = settings(max_examples=60, stateful_step_count=16, suppress_health_check=[HealthCheck.too_slow])

@@ -18,7 +18,7 @@ import msgspec
 from poprelay.address import SPECIAL, Network, Networks, special
 from poprelay.model import Address
 
-_CACHE = 65_536
+_CACHE = 131_072
 
 
 class RuleTerms(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from poprelay.model import Event, Instant, Login, Logout, Origin
 
 ERRORS: Final = "surrogateescape"
 
-_MOST: Final = 65536  # of one kind of words, remembered at once by one reader
+_MOST: Final = 131_072  # of one kind of words, remembered at once by one reader
 _ABSENT: Final = (b"",)
 
 T = TypeVar("T")

@@ -14,6 +14,12 @@ def put_aside() -> None:
     gc.freeze()
 
 
+def look_at_new() -> None:
+    """The collector looks at what is new, now. By itself it does when there is more by some hundred than there was; not
+    while as much goes as comes, and then it comes upon a hundred thousand at one go."""
+    gc.collect(0)
+
+
 @contextmanager
 def kept_away() -> Iterator[None]:
     """It looks at nothing while this lasts, and never again at what is there in the end: to load what is large, where

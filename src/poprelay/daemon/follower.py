@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
+from poprelay.daemon.collector import look_at_new
 from poprelay.daemon.keeper import RETRY, Keeper
 from poprelay.errors import StoreError
 from poprelay.model import Instant, Login
@@ -57,6 +58,7 @@ class Follower:
                 self._quiet = False  # what it says counts only once it is committed
                 await self._hand_in(batch)
                 self._count(batch, fresh=fresh)
+                look_at_new()
                 well()
                 fresh = self._quiet = batch.caught_up
                 if batch.caught_up:

@@ -185,7 +185,9 @@ class Overlay:
                     self.replacements[key] = short
 
     def close_session(self, key: SessionKey) -> None:
-        self.sessions[key] = None
+        """It is over: forgotten, if it was only here."""
+        if self.sessions.pop(key, None) is None or key in self.state.book.sessions:
+            self.sessions[key] = None
 
     def close_grant(self, cell: Cell, reason: str, at: Instant) -> None:
         """End a grant, and forget its sessions."""

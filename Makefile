@@ -6,11 +6,12 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 
-.PHONY: help setup run test soak fuzz check bench format clean live-packages docs
+.PHONY: help setup run test lowest soak fuzz check bench format clean live-packages docs
 
 help:
 	@echo "make run     the main job, live, on a log that is being written; needs the network the first time"
 	@echo "make test    every test, real Postfix and Dovecot included (root, Debian packages)"
+	@echo "make lowest  some of the tests, with the oldest libraries that pyproject.toml allows"
 	@echo "make soak    faults by chance for an hour (SOAK=3600), and a report; root, gcc"
 	@echo "make fuzz    what hypothesis tests, on far more examples for ten minutes (FUZZ=600, TESTS=tests/wire)"
 	@echo "make check   format, lint, types, layers, the docs' examples"
@@ -41,6 +42,14 @@ run: .venv/.ready
 test: setup
 	@$(BIN)/pytest -q -n 3 --dist loadgroup --ignore tests/faults
 	@$(BIN)/pytest -q -n 2 --dist loadgroup tests/faults
+
+# Where each of the libraries is put to use. What the lock has is the newest; who installs by pip may have older ones.
+lowest: .venv/.ready
+	@$(UV) venv --quiet --clear .cache/lowest
+	@$(UV) pip install --quiet --python .cache/lowest --resolution lowest-direct --editable .
+	@$(UV) pip install --quiet --python .cache/lowest --group dev
+	@.cache/lowest/bin/pytest -q -n 3 --dist loadgroup -m "not live and not hypothesis" $(addprefix tests/,cli config \
+	daemon/logs daemon/metrics daemon/test_daemon.py ledger maps scan services sources wire)
 
 soak: setup
 	@$(BIN)/python tests/faults/soak.py $(SEED)

@@ -86,7 +86,10 @@ class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @staticmethod
     def decode(position: bytes) -> Position:
         """Raises ValueError if these bytes are no position, or one of another version."""
-        decoded = _decoder.decode(position)
+        try:
+            decoded = _decoder.decode(position)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a position: {error}") from error
         if decoded.version != VERSION:
             raise ValueError(f"a position of version {decoded.version}")
         return decoded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ def test_it_holds_what_it_was_told_also_for_another_process_and_after_closing(
         assert relay.keys() == model
     relay.close()
     relay.close()
-    assert MAKE[kind](tmp_path).keys() == model
+    with closing(MAKE[kind](tmp_path)) as again:
+        assert again.keys() == model
 
 
 @each

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -113,11 +113,9 @@ class SqliteMap:
         """Let go of it. A reader of ours leaves last, because it cannot remove what other readers need."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(sqlite3.Error):
-                reader = _connect(self.path, "ro")
+            with suppress(sqlite3.Error), closing(_connect(self.path, "ro")) as reader:
                 reader.execute("SELECT 1 FROM relay").fetchone()
                 connection.close()
-                reader.close()
             connection.close()
 
     def _current(self) -> sqlite3.Connection:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from poprelay.cli.output import LONGEST, cell, print_json, print_table
+from poprelay.cli import output
+from poprelay.cli.output import LONGEST, cell, print_json, print_lines, print_table
 
 WIDE = "2001:4860:4860:1111:2222:3333:4444:8844"
 ROWS = [
@@ -32,6 +34,22 @@ def test_on_a_narrow_terminal_nothing_is_left_out(
     assert lines[1].split() == [WIDE, "x" * LONGEST, "always", "no"]
     assert [line.strip() for line in lines[2:4]] == ["x" * LONGEST] * 2
     assert lines[4].split() == ["9.9.9.9", "j\u00f6rg", "always", "yes"]
+
+
+def test_lines_that_are_many_are_all_printed_and_those_that_are_there_are_seen_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def lines() -> Iterator[str]:
+        for number in range(5):
+            seen.append(len(capsys.readouterr().out.splitlines()))
+            yield str(number)
+
+    monkeypatch.setattr(output, "_TOGETHER", 2)
+    print_lines(lines())
+    assert seen == [0, 0, 2, 0, 2]
+    assert capsys.readouterr().out == "4\n"
 
 
 def test_in_a_pipe_each_row_is_one_line_and_columns_bear_no_names(capsys: pytest.CaptureFixture[str]) -> None:

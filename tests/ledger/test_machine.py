@@ -393,6 +393,12 @@ class LedgerMachine(RuleBasedStateMachine):
             assert grant.opened == model.grants[key(grant)].opened
 
     @invariant()
+    def allows_whom_a_map_has_an_entry_for(self) -> None:
+        ledger = self.desk.ledger
+        for address in ADDRESSES:
+            assert ledger.allows(address, self.now) == (ledger.entry(address, self.now) is not None)
+
+    @invariant()
     def knows_when_to_wake(self) -> None:
         ends = [self.desk.ledger.outlook(grant)[0] for grant in self.desk.ledger.grants(self.now)]
         if ends:

@@ -6,9 +6,9 @@ from typing import TypedDict, cast
 
 import pytest
 
-from ledger.desk import HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, login, logout, said
+from ledger.desk import HOME, HOUR, MINUTE, OFFICE, PERIOD, START, Desk, fill, login, logout, said
 from poprelay.ledger.terms import OPEN_SESSIONS, UNPROVEN_SESSIONS, Terms
-from poprelay.model import Absent, Address, Allowed, Event, Unavailable
+from poprelay.model import Absent, Address, Allowed, Event, Opened, Unavailable
 
 
 class Which(TypedDict, total=False):
@@ -315,6 +315,35 @@ def test_sessions_that_prove_nothing_do_not_push_out_those_that_hold(proven: Des
     proven.take(*unproven)
     assert proven.ends() == 24 * HOUR
     assert proven.ledger.outlook(proven.grant())[1] == 1 + UNPROVEN_SESSIONS
+
+
+def test_a_key_that_is_used_again_and_forgotten_within_a_batch_is_not_the_former_ones_again(proven: Desk) -> None:
+    proven.login("ann", session="42")
+    again: list[Event] = [login("bob", OFFICE, at=proven.now, session="42")]
+    again += [login("bob", OFFICE, at=proven.now, session=f"b{number}") for number in range(OPEN_SESSIONS)]
+    assert said(proven.take(*again, logout("42", at=proven.now)))[-1] == "renewed bob"
+    assert proven.ends("ann") == PERIOD
+    assert proven.logout("42") == []
+
+
+def test_a_draft_forgets_sessions_that_came_and_went_in_it() -> None:
+    desk = Desk()
+    draft = desk.ledger.draft(desk.now)
+    fill(draft, [login(at=desk.now, session=str(number)) for number in range(9 * UNPROVEN_SESSIONS)], desk.now)
+    assert len(draft.overlay.sessions) == UNPROVEN_SESSIONS
+
+
+def test_how_long_a_grant_was_to_last_before_does_not_depend_on_what_was_proven_since() -> None:
+    desk = Desk()
+    (opened,) = desk.login()
+    assert isinstance(opened, Opened)
+    desk.now += 5 * MINUTE
+    desk.login()
+    assert desk.ledger.ends(opened.grant) == START + PERIOD
+    desk.prove()
+    assert desk.ledger.ends(opened.grant) == START + PERIOD
+    desk.login(session="s")
+    assert desk.ledger.ends(opened.grant) == START + 24 * HOUR
 
 
 def test_a_login_without_a_session_holds_nothing(proven: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from poprelay.escape import as_json, show
@@ -18,6 +19,8 @@ Row = dict[str, Any]
 LONGEST: Final = 48
 """Characters of a user name or a reason in one line of a table; the rest of it goes below."""
 
+_TOGETHER: Final = 1000
+
 _ANY: Final = 1_000_000
 
 _GIVING_WAY: Final = {"user", "reason", "name"}
@@ -26,6 +29,13 @@ _GIVING_WAY: Final = {"user", "reason", "name"}
 def print_json(row: Row, to: TextIO | None = None) -> None:
     """One object on one line, in characters that print; a byte that is not UTF-8 is a lone surrogate's escape."""
     print(as_json(row), file=to or sys.stdout, flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print the lines, many at one go: to print each by itself takes as long as to make it."""
+    following = iter(lines)
+    while some := list(islice(following, _TOGETHER)):
+        print("\n".join(some), flush=True)
 
 
 def print_table(

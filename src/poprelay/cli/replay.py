@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Final
 
 import click
 
+from poprelay import escape
 from poprelay.address import Network, parse_network
 from poprelay.cli import options, reading
-from poprelay.cli.output import change_line
+from poprelay.cli.output import change_line, print_lines
 from poprelay.daemon.configure import Config, default_config, read_config
 from poprelay.daemon.replaying import Replay, replay_into, with_networks
 from poprelay.daemon.rows import change_brief, change_row
-from poprelay.escape import as_json as to_json
 from poprelay.ledger.ledger import Ledger
 from poprelay.model import Change, Event
-
-_TOGETHER: Final = 1000
-"""Lines that are printed at one go: each by itself would take twice as long."""
 
 
 class Networks(click.ParamType[tuple[Network, ...]]):
@@ -89,8 +85,6 @@ def _events(files: Sequence[str], config: Config, year: int | None, zone: tzinfo
 
 def _print(ledger: Ledger, changes: Iterable[Change], *, as_json: bool) -> None:
     def line(change: Change) -> str:
-        return to_json(change_row(ledger, change)) if as_json else change_line(change_brief(ledger, change))
+        return escape.as_json(change_row(ledger, change)) if as_json else change_line(change_brief(ledger, change))
 
-    following = iter(changes)
-    while lines := [line(change) for change in islice(following, _TOGETHER)]:
-        print("\n".join(lines))
+    print_lines(map(line, changes))

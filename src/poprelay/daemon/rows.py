@@ -43,14 +43,15 @@ def denial_row(order: Revocation) -> Row:
 def change_row(ledger: Ledger, change: Change) -> Row:
     """One change: the grant that it is about, what it did, when, and why."""
     if isinstance(change, Refused):
-        row: Row = {"basis": "login", "opened": None, "held": False}
-        row |= {"agent": change.agent, "sessions": 0, "renewals": 0}
+        row: Row = {"basis": "login", "opened": None, "until": None, "held": False, "agent": change.agent}
+        row |= {"sessions": 0, "reason": change.reason, "renewals": 0}
     else:
         row = grant_row(ledger, change.grant)
     if isinstance(change, Closed):
         row["held"] = False
     brief = change_brief(ledger, change)
-    return {**brief, **row, **brief}  # first for the order, last for what it says
+    first = {key: brief[key] for key in ("at", "change", "address", "user")}
+    return {**first, **row, **brief}
 
 
 def change_brief(ledger: Ledger, change: Change) -> Row:

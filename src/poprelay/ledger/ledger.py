@@ -131,13 +131,13 @@ class Ledger:
         return _ABSENT
 
     def outlook(self, grant: Grant) -> tuple[Instant, int]:
-        """When this grant ends if nothing more happens, open sessions included (infinite: never), and how many of
-        them there are."""
+        """When this grant, perhaps as it was before, ends if nothing more happens, the sessions included that are open
+        now (infinite: never), and how many of them there are."""
         cell = self._judged(self._book.get((grant.address, grant.user, grant.basis)))
-        return (grant.until, 0) if cell is None else (max(grant.until, self._ends(cell)), len(cell.sessions))
+        return (grant.until, 0) if cell is None else (self._ends(Cell(grant, cell.sessions)), len(cell.sessions))
 
     def ends(self, grant: Grant) -> Instant:
-        """The first of these alone, which costs little where no session holds anything."""
+        """When it ends, as `outlook` says; this costs little where no session can hold anything."""
         return self.outlook(grant)[0] if self._book.holding.joined else grant.until
 
     def sessions(self, key: GrantKey) -> tuple[OpenSession, ...]:
@@ -161,10 +161,10 @@ class Ledger:
         return [cell.grant for cell in self._cells(address) if self._live(cell, now)]
 
     def allows(self, address: Address, now: Instant) -> bool:
-        """Whether there is an `entry`."""
+        """Whether this address is allowed: there is an `entry`."""
         place = self._places.get(address)
         if isinstance(place, Cell) and self._judgement is None:
-            return plainly_live(place.grant, now) or self._live(place, now)
+            return plainly_live(place.grant, now) or self._live(place, now)  # for most it saves a call
         return any(self._live(cell, now) for cell in self._cells(address))
 
     def entry(self, address: Address, now: Instant) -> tuple[tuple[str, ...], Instant, Instant] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from ledger.desk import PERIOD, said
 from poprelay.daemon import keeper as module
@@ -390,3 +393,20 @@ async def test_a_record_that_cannot_be_written_by_a_bug_of_ours_is_as_a_store_th
     store.broken = None
     assert await keeper.durable()
     assert store.rows.grants == {}
+
+
+@pytest.mark.parametrize(
+    ("level", "told"), [(logging.DEBUG, ["grant opened", "grant renewed"]), (logging.INFO, ["grant opened"])]
+)
+async def test_renewals_are_told_only_to_who_wants_every_detail_and_counted_always(
+    keeper: Keeper, batch: Any, login: Any, level: int, told: list[str]
+) -> None:
+    config = structlog.get_config()
+    try:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+        with capture_logs() as events:
+            await keeper.take("log", batch(login(), login()))
+    finally:
+        structlog.configure(**config)
+    assert [event["event"] for event in events] == told
+    assert keeper.changes == {("opened", ""): 1, ("renewed", ""): 1}

@@ -92,7 +92,7 @@ async def test_history_that_came_faster_than_one_pruning_forgets_is_forgotten_by
         assert len([*history.find()]) == 100
 
 
-async def test_what_was_bundled_gets_its_place_when_it_is_quiet(
+async def test_what_was_bundled_gets_its_place_at_the_next_tidying_but_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STEPS", 2)
@@ -107,7 +107,7 @@ async def test_what_was_bundled_gets_its_place_when_it_is_quiet(
         ]
         await storage.writer.commit(Record(grants=[Cell(grant) for grant in grants]))
     assert [await storage.tidy(now) for _ in range(4)] == [False, True, True, False]
-    await storage.close()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as look:
         assert look.execute("SELECT count(*) FROM bundles").fetchone() == (0,)
         assert look.execute("SELECT count(*) FROM grants").fetchone() == (FEW,)
+    await storage.close()

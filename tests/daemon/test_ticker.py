@@ -15,7 +15,7 @@ from poprelay.daemon import ticker
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.surroundings import Lookout
 from poprelay.daemon.ticker import Ticker
-from poprelay.errors import StoreError
+from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger.rules import Surroundings
 from poprelay.model import Address, Instant
 
@@ -108,6 +108,24 @@ async def test_a_chore_that_fails_is_no_end_of_the_ticker(keeper: Keeper, tick: 
     with capture_logs() as said:
         ticking = await tick(tidy)
     assert {"event": "chore failed", "chore": "tidy", "error": "the disk is full", "log_level": "warning"} in said
+    assert not ticking.done()
+
+
+async def test_damage_that_tidying_finds_is_told_to_who_can_help(keeper: Keeper, tick: Tick) -> None:
+    async def tidy(now: Instant) -> bool:
+        raise StoreDamaged("a row of the ledger's table bundles is damaged", table="bundles")
+
+    await tick(tidy)
+    assert keeper.damaged.is_set()
+
+
+async def test_a_bug_in_a_chore_is_said(keeper: Keeper, tick: Tick) -> None:
+    async def tidy(now: Instant) -> bool:
+        raise KeyError(now)
+
+    with capture_logs() as said:
+        ticking = await tick(tidy)
+    assert [(one["event"], one["log_level"]) for one in said] == [("chore failed", "error")]
     assert not ticking.done()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from poprelay.errors import StoreDamaged
+from poprelay.errors import StoreDamaged, StoreError
 from poprelay.ledger import bundles, schema
 from poprelay.ledger.bundles import FEW, LARGEST, Bundles, read
 from poprelay.ledger.record import Cell, OpenSession, Record
@@ -127,23 +128,23 @@ def test_the_oldest_is_unpacked_when_all_are_too_much(
 
 def test_those_that_were_there_for_a_while_are_unpacked(connection: sqlite3.Connection, rows: Bundles) -> None:
     rows.put(renewed(until=10.0))
-    assert not rows.settle()
+    assert not rows.unpack_old()
     rows.put(renewed(until=20.0, first=9))
-    assert rows.settle()
-    assert not rows.settle()
+    assert rows.unpack_old()
+    assert not rows.unpack_old()
     assert (bundled(connection), placed(connection)) == ([FEW], 9)
-    assert rows.settle()
-    assert not rows.settle()
-    assert not rows.settle()
+    assert rows.unpack_old()
+    assert not rows.unpack_old()
+    assert not rows.unpack_old()
     assert (bundled(connection), placed(connection)) == ([], 9 + FEW)
     assert there(connection) == {*renewed(9, until=10.0), *renewed(until=20.0, first=9)}
 
 
 def test_letting_go_outlives_the_bundle_that_it_is_about(connection: sqlite3.Connection, rows: Bundles) -> None:
     rows.put(renewed(until=10.0))
-    rows.settle()
+    rows.unpack_old()
     rows.drop([cell.grant for cell in renewed(2, until=10.0)])
-    assert rows.settle()
+    assert rows.unpack_old()
     assert bundled(connection) == [2]
     anew = Bundles(connection, NODE, count(100).__next__, read(connection)[1])
     anew.put(renewed(until=20.0))
@@ -165,15 +166,43 @@ def test_a_transaction_that_failed_leaves_nothing_behind(tmp_path: Path, monkeyp
         assert set(store.load().grants) == {*renewed(1, until=11.0, first=1), *renewed(until=20.0, first=2)}
 
 
-def test_a_bundle_is_read_beside_the_writer_and_after_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with closing(SqliteStore(path)) as store:
+def test_a_bundle_is_read_beside_the_writer_and_after_a_crash(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "ledger.db")) as store:
         store.commit([Record(grants=renewed(until=10.0))])
-        assert set(read_snapshot(path).grants) == set(renewed(until=10.0))
-    with closing(SqliteStore(path)) as store:
+        assert set(read_snapshot(store.path).grants) == set(renewed(until=10.0))
+        left = shutil.copytree(tmp_path, tmp_path / "left") / "ledger.db"
+    with closing(SqliteStore(left)) as store:
         assert set(store.load().grants) == set(renewed(until=10.0))
         store.commit([Record(gone=[cell.grant for cell in renewed(2, until=10.0)])])
-    assert set(read_snapshot(path).grants) == set(renewed(FEW - 2, until=10.0, first=2))
+        assert set(read_snapshot(left).grants) == set(renewed(FEW - 2, until=10.0, first=2))
+    assert set(read_snapshot(left).grants) == set(renewed(FEW - 2, until=10.0, first=2))
+
+
+def test_what_is_closed_has_every_grant_in_its_place_and_nothing_of_what_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(SqliteStore(path)) as store:
+        store.commit([Record(grants=renewed(user="gone"))])
+        store.commit([Record(grants=renewed(until=20.0))])
+        store.commit([Record(gone=[cell.grant for cell in renewed(user="gone")])])
+        assert b"gone" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    with closing(sqlite3.connect(path)) as connection:
+        assert (bundled(connection), placed(connection)) == ([], FEW)
+        assert there(connection) == set(renewed(until=20.0))
+    assert b"gone" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_ledger_that_cannot_be_written_any_more_is_still_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(SqliteStore(path)) as store:
+        store.commit([Record(grants=renewed())])
+        full = StoreError("the disk is full")
+        monkeypatch.setattr(Bundles, "unpack", lambda rows: (_ for _ in ()).throw(full))
+    with closing(SqliteStore(path)) as store:
+        assert not store.unchecked
+        assert set(store.load().grants) == set(renewed())
+        monkeypatch.undo()
 
 
 def test_a_damaged_bundle_is_noticed(connection: sqlite3.Connection, rows: Bundles) -> None:
@@ -192,20 +221,22 @@ def test_a_grant_of_a_bundle_has_node_and_number_once_it_is_in_its_place(
 ) -> None:
     rows.put(renewed())
     ((number, node, _),) = BUNDLES.rows(connection)
-    rows.settle()
-    rows.settle()
+    rows.unpack_old()
+    rows.unpack_old()
     assert {row[-2:] for row in GRANTS.rows(connection)} == {(node, number)} == {(NODE, number)}
 
 
 def test_equal_names_of_what_is_read_are_one_object(connection: sqlite3.Connection, rows: Bundles) -> None:
-    rows.put(renewed(user=str(b"somebody", "ascii")))
+    rows.put(renewed(user="somebody", renewals=0))
+    rows.put(renewed(user="somebody", first=FEW))
     users = [cell.grant.user for cell in read(connection)[0]]
+    assert (bundled(connection), placed(connection), len(users)) == ([FEW], FEW, 2 * FEW)
     assert all(user is users[0] for user in users)
 
 
 def test_the_same_grant_twice_in_a_record_is_as_it_was_put_last(connection: sqlite3.Connection, rows: Bundles) -> None:
     last = Cell(replace(renewed(1)[0].grant, until=3.0))
     rows.put([*renewed(), last])
-    rows.settle()
-    rows.settle()
+    rows.unpack_old()
+    rows.unpack_old()
     assert there(connection) == {last, *renewed(FEW - 1, first=1)}

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from poprelay.ledger.bundles import FEW
 from poprelay.ledger.history import History
 from poprelay.ledger.sqlite import open_or_set_aside
 
@@ -16,6 +17,7 @@ KILLS = 20
 WRITE = """
 import sys
 from pathlib import Path
+from poprelay.ledger.bundles import FEW
 from poprelay.ledger.record import Cell, OpenSession, Record
 from poprelay.ledger.sqlite import open_or_set_aside
 from poprelay.model import Address, Grant, Opened, SessionKey
@@ -28,18 +30,19 @@ while True:
     turn += 1
     grants = [
         Grant(Address(f"192.0.2.{n}"), f"user{n}", "login", 1.0, 1.0 + turn, 1.0, 1.0, 1800.0, "dovecot", "", turn)
-        for n in range(160)
+        for n in range(2 * FEW)
     ]
     store.commit([
-        Record(grants=[Cell(grant) for grant in grants[:80]]),
+        Record(grants=[Cell(grant) for grant in grants[:FEW]]),
         Record(
             grants=[
                 Cell(grant, (OpenSession(SessionKey("a", "b", "c", "d"), grant.address, grant.user, "dovecot", turn),))
-                for grant in grants[80:]
+                for grant in grants[FEW:]
             ],
             history=[Opened(turn, grants[0])], positions={"mail.log": b"%d" % turn},
         ),
     ])
+    store.unpack_old()
     print(turn, flush=True)
 """
 
@@ -63,7 +66,7 @@ def test_grants_sessions_history_and_positions_agree_however_often_it_is_killed(
         turn = int(snapshot.positions.get("mail.log", b"0"))
         assert turn >= told, "what was acknowledged is there"
         assert {cell.grant.renewals for cell in snapshot.grants} == ({turn} if turn else set())
-        assert [session.at for cell in snapshot.grants for session in cell.sessions] == ([turn] * 80 if turn else [])
+        assert [session.at for cell in snapshot.grants for session in cell.sessions] == ([turn] * FEW if turn else [])
         with History(path) as history:
             assert [past.at for past in history.find()] == list(range(turn, 0, -1)), "each was written once"
     assert told > KILLS

@@ -62,7 +62,7 @@ class Model:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    @initialize(few=st.sampled_from([0, 1, bundles.FEW]), most=st.integers(1, 9))
+    @initialize(few=st.sampled_from([1, 2, bundles.FEW]), most=st.integers(1, 9))
     def begin(self, few: int, most: int) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(bundles, "FEW", few)
@@ -97,8 +97,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.store.commit([*group, Record(positions={"a": object()})])  # type: ignore[dict-item]  # none is so
 
     @rule()
-    def settle(self) -> None:
-        self.store.settle()
+    def unpack_old(self) -> None:
+        self.store.unpack_old()
 
     @rule()
     def close_and_open(self) -> None:

@@ -15,15 +15,16 @@ def put_aside() -> None:
 
 
 def look_at_new() -> None:
-    """The collector looks at what is new, now. By itself it does when there is more by some hundred than there was; not
-    while as much goes as comes, and then it comes upon a hundred thousand at one go."""
+    """The collector looks at what is new, now; call this after each batch. By itself it looks when some hundred more
+    were made than went. Where what is new takes the place of what was, both are many and alike, and it would look
+    late, at a hundred thousand at one go."""
     gc.collect(0)
 
 
 @contextmanager
 def kept_away() -> Iterator[None]:
     """It looks at nothing while this lasts, and never again at what is there in the end: to load what is large, where
-    it would look over and over at what is no garbage. Do not wait within."""
+    it would look over and over at what is no garbage, or to make it. Do not wait within."""
     gc.disable()
     try:
         yield

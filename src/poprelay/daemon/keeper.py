@@ -310,15 +310,15 @@ class Keeper:
     def _tell(self, most: int = sys.maxsize) -> None:
         """Tell of what happened, in its order: all of it, or the next `most`."""
         say = log.bind()  # once: for each change it would take as long as making the grant
-        is_chatty = say.is_enabled_for(logging.DEBUG)
+        tells_renewals = say.is_enabled_for(logging.DEBUG)
         listeners = tuple(self.listeners)
         for _ in range(min(most, len(self._untold))):
             change = self._untold.popleft()
             if not isinstance(change, Renewed):
                 self._tell_of(change, say)
-            else:  # most are
+            else:  # most are: without a call
                 self.changes["renewed", ""] += 1
-                if is_chatty:
+                if tells_renewals:
                     grant = change.grant
                     say.debug("grant renewed", address=grant.address, user=grant.user, until=grant.until)
             for listener in listeners:

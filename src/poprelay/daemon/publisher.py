@@ -195,10 +195,12 @@ class Publisher:
             if not self._ledger.allows(Address(key), now):
                 if is_known:
                     removed.append(key)
-            elif self._adds and (self.map.wants_renewals or not is_known):
-                found = self._ledger.entry(Address(key), now)
-                if found is not None:
-                    added.append(Entry(Address(key), *found))
+            elif (
+                self._adds
+                and (self.map.wants_renewals or not is_known)
+                and (found := self._ledger.entry(Address(key), now)) is not None
+            ):
+                added.append(Entry(Address(key), *found))
         if not added and not removed and not self._owes:
             return
         self._owes = True
@@ -218,7 +220,7 @@ class Publisher:
             self._rest_until = time.monotonic() + self.map.interval
 
     def _next_chunk(self) -> Iterable[str]:
-        """Addresses to look at next, taken from the list: where changes must keep apart, all of them."""
+        """Addresses to look at next, taken from the list: all, where they are few or changes must keep apart."""
         if self.map.interval or len(self._dirty) <= CHUNK:
             chunk, self._dirty = self._dirty, {}
             return chunk

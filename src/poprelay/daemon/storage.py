@@ -29,7 +29,7 @@ log = structlog.get_logger()
 HELD_BRIEFLY = 2.0
 """Seconds to wait for the ledger's lock: a command that found no daemon (the minutely cleanup) holds it for less."""
 STEPS = 200
-"""Steps of each kind in one tidying; the next one, soon, goes on. Between two the writer does what else there is."""
+"""Steps of each kind in one tidying; the next one, soon, goes on. Between two the writer does what else waits."""
 
 
 class Storage:
@@ -105,13 +105,14 @@ class Storage:
         """Forget the history that is older, or more, than the config keeps, and give bundled grants their places; True
         if some of it is left to do. Raises StoreError."""
         before, most = now - self.settings.history, self.settings.history_max_rows
-        for step in (partial(self._store.prune, before, most), self._store.settle):
+        is_behind = False
+        for step in (partial(self._store.prune, before, most), self._store.unpack_old):
             for _ in range(STEPS):
                 if not await self.writer.run(step):
                     break
             else:
-                return True
-        return False
+                is_behind = True
+        return is_behind
 
     async def close(self) -> None:
         """Write what waits, mark the stop as clean, and let go."""

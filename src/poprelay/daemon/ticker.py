@@ -10,7 +10,7 @@ import structlog
 from poprelay.daemon import systemd
 from poprelay.daemon.keeper import Keeper
 from poprelay.daemon.surroundings import EVERY, Lookout
-from poprelay.errors import PoprelayError
+from poprelay.errors import PoprelayError, StoreDamaged
 from poprelay.model import Instant
 
 log = structlog.get_logger()
@@ -76,8 +76,12 @@ class Ticker:
         self._keeper.ledger.rules.surroundings = await self._lookout.look()
 
     async def _tidy_up(self) -> None:
-        if await self._tidy(self._keeper.clock.now()):
-            self._next_tidying = 0.0
+        try:
+            if await self._tidy(self._keeper.clock.now()):
+                self._next_tidying = 0.0
+        except StoreDamaged:
+            self._keeper.damaged.set()
+            raise
 
     def _chore(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         running = self._chores.get(name)
@@ -108,3 +112,5 @@ async def _carry_out(name: str, run: Callable[[], Awaitable[None]]) -> None:
         await run()
     except PoprelayError as error:
         log.warning("chore failed", chore=name, error=str(error))
+    except Exception:
+        log.exception("chore failed", chore=name)

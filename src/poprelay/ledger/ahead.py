@@ -35,31 +35,30 @@ class Ahead:
     """All that are remembered, by their mark, in the order in which they were first read."""
 
     def __init__(self) -> None:
-        self.logins: OrderedDict[bytes, Early] = OrderedDict()  # a dict looks long for its first, once many are gone
-        """By mark."""
+        self.by_mark: OrderedDict[bytes, Early] = OrderedDict()  # a dict looks long for its first, once many are gone
         self._ends: list[tuple[Instant, bytes]] = []
         """A heap of when each ends; it may know some that are gone."""
 
     def get(self, login: bytes) -> Early | None:
-        return self.logins.get(login)
+        return self.by_mark.get(login)
 
     def put(self, login: bytes, early: Early) -> None:
-        self.logins[login] = early
+        self.by_mark[login] = early
         heappush(self._ends, (early.until, login))
-        if len(self._ends) > 4 * len(self.logins) + _SPARE:
-            self._ends = [(one.until, name) for name, one in self.logins.items()]
+        if len(self._ends) > 4 * len(self.by_mark) + _SPARE:
+            self._ends = [(one.until, name) for name, one in self.by_mark.items()]
             heapify(self._ends)
 
     def remove(self, login: bytes) -> None:
-        self.logins.pop(login, None)
-        while self._ends and self._ends[0][1] not in self.logins:
+        self.by_mark.pop(login, None)
+        while self._ends and self._ends[0][1] not in self.by_mark:
             heappop(self._ends)
 
     def ended(self, now: Instant) -> list[bytes]:
         """Those that need no remembering any more, and those that are too many. Looks at these alone."""
-        ended = {login for login in self._due(now) if login in self.logins and self.logins[login].until <= now}
-        surplus = len(self.logins) - len(ended) - MOST
-        kept = (login for login in self.logins if login not in ended)
+        ended = {login for login in self._due(now) if login in self.by_mark and self.by_mark[login].until <= now}
+        surplus = len(self.by_mark) - len(ended) - MOST
+        kept = (login for login in self.by_mark if login not in ended)
         return [*ended, *islice(kept, max(surplus, 0))]
 
     def _due(self, now: Instant) -> Iterator[bytes]:

@@ -185,7 +185,7 @@ class Overlay:
                     self.replacements[key] = short
 
     def close_session(self, key: SessionKey) -> None:
-        """It is over: forgotten, if it was only here."""
+        """It is over. Forgotten, if it was only here: none becomes visible while this is filled."""
         if self.sessions.pop(key, None) is None or key in self.state.book.sessions:
             self.sessions[key] = None
 

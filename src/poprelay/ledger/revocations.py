@@ -16,24 +16,23 @@ class Revocations:
 
     def __init__(self, key: Callable[[Address], Address]) -> None:
         self._key = key
-        self.kept: dict[str, Revocation] = {}
-        """By id."""
+        self.by_id: dict[str, Revocation] = {}
         self._by_scope: dict[tuple[Address | None, str | None], dict[str, Revocation]] = {}
         self._next_end = math.inf
 
     def __iter__(self) -> Iterator[Revocation]:
-        return iter(self.kept.values())
+        return iter(self.by_id.values())
 
     def add(self, revocation: Revocation) -> None:
         """Keep it, in place of the one with the same id if there is one."""
         self.remove(revocation.id)
-        self.kept[revocation.id] = revocation
+        self.by_id[revocation.id] = revocation
         self._by_scope.setdefault(self._scope(revocation), {})[revocation.id] = revocation
         self._next_end = -math.inf
 
     def remove(self, name: str) -> None:
         """Forget the one with this id, if it is there."""
-        revocation = self.kept.pop(name, None)
+        revocation = self.by_id.pop(name, None)
         if revocation is not None:
             scope = self._scope(revocation)
             del self._by_scope[scope][name]
@@ -49,7 +48,7 @@ class Revocations:
         """The ids of those that need no keeping any more: older than `keep`, and their denial is over."""
         if now < self._next_end:
             return []
-        ends = {name: end(revocation, keep) for name, revocation in self.kept.items()}
+        ends = {name: end(revocation, keep) for name, revocation in self.by_id.items()}
         self._next_end = min((until for until in ends.values() if until > now), default=math.inf)
         return [name for name, until in ends.items() if until <= now]
 

@@ -56,7 +56,7 @@ class SqliteStore:
                     schema.migrate(self._connection, None if found else last_set_aside(path))
                 with reporting(path, "read"):
                     meta = schema.read_meta(look)
-                    cells, waiting = bundles.read(look)
+                    cells, bundled = bundles.read(look)
                     self._ready: Snapshot | None = _snapshot(look, cells, refused_since)
             except BaseException:
                 self._connection.close()
@@ -66,7 +66,7 @@ class SqliteStore:
         self._open = bool(meta["open"])  # whether the file says that it is
         self.lost_at = meta["lost_at"]
         self.unchecked = bool(meta["unchecked"] or meta["open"])
-        self._grants = bundles.Bundles(self._connection, self._node, self._next, waiting)
+        self._grants = bundles.Bundles(self._connection, self._node, self._next, bundled)
         self._witness = Witness(path)
 
     def load(self) -> Snapshot:
@@ -104,11 +104,11 @@ class SqliteStore:
                 self._connection.execute("COMMIT")
                 self._grants.kept()
         except BaseException as error:
-            self._seq = seq
-            self._grants.undo()
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+            self._seq = seq
+            self._grants.undo()
             if isinstance(error, StoreDamaged):
                 self.condemn()
             raise
@@ -134,13 +134,17 @@ class SqliteStore:
         self._seq += 1
         return self._seq
 
-    def settle(self) -> bool:
+    def unpack_old(self) -> bool:
         """Give the grants of one old bundle their places; False if none was left. Raises StoreError.
 
         Old are those that were there when none was left before. Nothing of what is kept changes by it.
         """
         with self._transaction():
-            return self._grants.settle()
+            return self._grants.unpack_old()
+
+    def _unpack(self) -> bool:
+        with self._transaction():
+            return self._grants.unpack()
 
     def prune(self, before: Instant, most: int, step: int = 500) -> int:
         """Forget up to `step` rows of history that are older than `before`, or beyond the `most` newest.
@@ -161,10 +165,16 @@ class SqliteStore:
         self.unchecked = False
 
     def close(self) -> None:
-        """Say in the file that it was closed, and close it; a second call does nothing. Raises StoreError."""
+        """Say in the file that it was closed, and close it; a second call does nothing. Raises StoreError.
+
+        Every grant gets its place before, or what is forgotten would stay in bundles until a daemon runs again.
+        """
         if self._closed:
             return
         self._closed = True
+        with suppress(StoreError):  # it can also be done later
+            while self._open and self._unpack():
+                pass
         self._witness.close()
         with reporting(self.path, "written"):
             try:

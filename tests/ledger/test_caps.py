@@ -220,6 +220,22 @@ def test_grants_that_ended_unseen_do_not_count_against_max_grants() -> None:
     assert said(desk.login("d", place(2))) == ["refused d too-many-grants"]
 
 
+def test_grants_that_were_wiped_and_not_yet_closed_do_not_count_against_max_grants() -> None:
+    desk = Desk(max_grants=2)
+    desk.login("a")
+    desk.login("b", OFFICE)
+    order = desk.revocation()
+    desk.now += 1
+    assert desk.do(lambda draft: draft.wipe(order)) == []
+    assert said(desk.take(*(login(name, place(ord(name)), at=desk.now) for name in "cde"))) == [
+        "opened c",
+        "opened d",
+        "refused e too-many-grants",
+    ]
+    assert sorted(said(desk.do(lambda draft: draft.rejudge({HOME, OFFICE})))) == ["closed a wiped", "closed b wiped"]
+    assert said(desk.login("e")) == ["refused e too-many-grants"]
+
+
 def test_a_refused_login_is_one_row_of_history_per_address_user_and_reason_and_period() -> None:
     desk = Desk(max_grants=0)
     for _ in range(3):

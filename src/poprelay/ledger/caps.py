@@ -20,7 +20,7 @@ def refusal(overlay: Overlay, key: Key, at: Instant, cell: Cell | None) -> str |
     crowds = overlay.crowds or overlay.state.crowds or (cell is None and _nearly_crowded(overlay, address))
     if crowds and _crowded(overlay, address, user, at):
         return "too-many-users"
-    if cell is None and book.size + len(overlay.fresh) >= terms.max_grants and overlay.count() >= terms.max_grants:
+    if cell is None and book.size + len(overlay.fresh) >= terms.max_grants and overlay.is_full():
         return "too-many-grants"
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Set
 from enum import Enum, auto
+from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -101,12 +102,20 @@ class Overlay:
         """What holds once the flying draft is accepted, the proofs in it included."""
         return self.holding if self.flying is None else self.flying.holding
 
-    def count(self) -> int:
-        """How many grants there will be, those not counted that ended unseen."""
-        book = self.state.book
+    def is_full(self) -> bool:
+        """Whether there will be as many grants as there may be, those not counted that are over unseen."""
+        state = self.state
+        book = state.book
         leaving = sum(book.get(key) is not None for key in self.taking)
         unseen = {cell.key for cell in book.due(self.now)} - self.cells.keys()
-        return book.size + len(self.fresh) - leaving - len(unseen)
+        surplus = book.size + len(self.fresh) - leaving - len(unseen) - state.terms.max_grants
+        if surplus < 0 or state.wiped_at == -math.inf:
+            return surplus >= 0
+        ends = self.holding.ends
+        wiped = (
+            cell for cell in book if state.is_wiped(cell) and ends(cell) > self.now and cell.key not in self.taking
+        )  # there may be a million; so many suffice
+        return next(islice(wiped, surplus, None), None) is None
 
     def get(self, key: Key) -> Cell | None:
         """The cell of one grant as it is here."""

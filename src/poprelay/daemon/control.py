@@ -50,7 +50,8 @@ class ControlServer:
 
     async def start(self, sock: socket.socket) -> None:
         """Answer on a listening unix socket."""
-        self._server = await asyncio.start_unix_server(self._meet, sock=sock, limit=LONGEST_REQUEST)
+        # not by start_unix_server: since Python 3.13 that removes the socket at the end, which may be systemd's
+        self._server = await asyncio.start_server(self._meet, sock=sock, limit=LONGEST_REQUEST)
 
     async def stop(self) -> None:
         """Stop listening, and end the connections that are open (a `watch` would never end by itself)."""

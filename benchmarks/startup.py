@@ -24,6 +24,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from cpu import last_core, memory, stay_on
 from house import House, address
 from poprelay.clock import Clock
@@ -34,7 +36,10 @@ from poprelay.daemon.keeper import LARGE_PIECE, Keeper
 from poprelay.daemon.logs.logging import set_up_logging
 from poprelay.daemon.storage import Storage
 from poprelay.daemon.terms import rules_of, terms_of
+from poprelay.ledger.bundles import LARGEST, MOST
 from poprelay.ledger.connection import connect
+from poprelay.ledger.damage import SUFFIXES
+from poprelay.ledger.files import beside
 from poprelay.ledger.record import Cell, Record
 from poprelay.ledger.sqlite import SqliteStore
 from poprelay.model import Address, Grant, Instant, Login, Origin, Revocation
@@ -48,6 +53,7 @@ SPAN: Final = 10_800.0
 BATCH: Final = 750  # logins, about what one block of a log holds
 ENDING: Final = 20_000  # grants that end together while lookups go on
 SOON: Final = 1_800.0  # seconds from the making of the ledger until they do
+BUNDLED: Final = min(MOST, GRANTS // LARGEST // 2 * LARGEST)
 SECONDS: Final = 5 if quick() else 20
 
 
@@ -63,6 +69,20 @@ def fill(path: Path) -> None:
         for start in range(0, GRANTS, 50_000):
             cells = [Cell(grant(number, now)) for number in range(start, min(start + 50_000, GRANTS))]
             store.commit([Record(grants=cells)])
+
+
+def kill_renewing(path: Path, left: Path) -> None:
+    """What a daemon leaves of this ledger that is killed when as much of it is bundled as ever is."""
+    now = time.time()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        closing(SqliteStore(Path(shutil.copy(path, directory)))) as store,
+    ):
+        for start in range(ENDING, ENDING + BUNDLED, LARGEST):
+            grants = [replace(grant(number, now), renewals=1) for number in range(start, start + LARGEST)]
+            store.commit([Record(grants=[Cell(renewed) for renewed in grants])])
+        for suffix in SUFFIXES:
+            shutil.copy(beside(store.path, suffix), beside(left, suffix))
 
 
 def bare(path: Path) -> tuple[float, float]:
@@ -283,25 +303,32 @@ def main() -> int:
         "startup",
         "A million grants",
         f"{GRANTS:,} grants in the ledger: the CPU time until all are loaded, checked and judged, against a bare "
-        "`SELECT *` of the same table into a dict; private memory for each grant; and how long a lookup waits at most, "
+        "`SELECT *` of the same table into a dict; the same after a kill, with as many bundled as ever are; private "
+        "memory for each grant; and how long a lookup waits at most, "
         f"by the clock, while logins come in batches of {BATCH:,} without a rest and {ENDING:,} grants end at once, "
         "while all are judged anew, as at a reload, while all are shortened for a clock that was set back, and while "
         "all are closed by one order; it logs as a daemon does by default. The bare loop puts the same rows into a "
         "dict and, by a thread, into SQLite: what it waits is the interpreter's and the machine's.",
     )
-    found: dict[str, list[tuple[float, float]]] = {"bare": [], "ours": []}
-    with tempfile.TemporaryDirectory() as directory:
+    found: dict[str, list[tuple[float, float]]] = {"bare": [], "ours": [], "after a kill": []}
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as other:
         path = House(Path(directory)).place / "ledger.db"
         fill(path)
+        left = House(Path(other)).place / path.name
+        kill_renewing(path, left)
         for _ in range(1 if quick() else 3):
             found["bare"].append(alone(bare, path))
             found["ours"].append(alone(ours, path))
+            found["after a kill"].append(alone(ours, left))
         waited = {when: on_a_copy(work, path) for when, work in SCENES.items()}
     topic.add("`SELECT *` into a dict, s of CPU", [taken for taken, _ in found["bare"]], "s")
     topic.add("start, s of CPU", [taken for taken, _ in found["ours"]], "s")
     ratios = [mine[0] / least[0] for mine, least in zip(found["ours"], found["bare"], strict=True)]
     topic.add("start / `SELECT *`", ratios, "times", at_most=4)
+    killed = [mine[0] / least[0] for mine, least in zip(found["after a kill"], found["bare"], strict=True)]
+    topic.add(f"start after a kill, {BUNDLED:,} grants bundled / `SELECT *`", killed, "times")
     topic.add("private memory for each grant", [size for _, size in found["ours"]], "bytes", at_most=900)
+    topic.add("the same after a kill, as many bundled", [size for _, size in found["after a kill"]], "bytes")
     topic.add("the same of the bare dict", [size for _, size in found["bare"]], "bytes")
     for when, waits in waited.items():
         limit = None if when == BARE else 20.0

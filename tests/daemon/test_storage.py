@@ -13,6 +13,7 @@ from poprelay.clock import Clock
 from poprelay.daemon import storage as module
 from poprelay.daemon.configure import read_config
 from poprelay.daemon.storage import Storage
+from poprelay.ledger import bundles
 from poprelay.ledger.bundles import FEW
 from poprelay.ledger.history import History
 from poprelay.ledger.record import Cell, Record
@@ -96,6 +97,7 @@ async def test_what_was_bundled_gets_its_place_at_the_next_tidying_but_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STEPS", 2)
+    monkeypatch.setattr(bundles, "LARGEST", FEW)
     config = tmp_path / "poprelay.toml"
     config.write_text(CONFIG.format(place=tmp_path))
     now = float(int(time.time()))

@@ -9,6 +9,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -198,7 +199,7 @@ def test_a_ledger_that_cannot_be_written_any_more_is_still_closed(
     with closing(SqliteStore(path)) as store:
         store.commit([Record(grants=renewed())])
         full = StoreError("the disk is full")
-        monkeypatch.setattr(Bundles, "unpack", lambda rows: (_ for _ in ()).throw(full))
+        monkeypatch.setattr(Bundles, "unpack", lambda rows, entries: (_ for _ in ()).throw(full))
     with closing(SqliteStore(path)) as store:
         assert not store.unchecked
         assert set(store.load().grants) == set(renewed())
@@ -214,6 +215,33 @@ def test_a_damaged_bundle_is_noticed(connection: sqlite3.Connection, rows: Bundl
         read(connection)
     BUNDLES.put(connection, [(number, node, packed)])
     assert there(connection) == set(renewed())
+
+
+@pytest.mark.parametrize("which", ["min", "max"])
+def test_a_bundle_that_is_missing_is_noticed(tmp_path: Path, which: str) -> None:
+    with closing(SqliteStore(tmp_path / "ledger.db")) as store:
+        store.commit([Record(grants=renewed())])
+        store.commit([Record(gone=[cell.grant for cell in renewed()])])
+        left = shutil.copytree(tmp_path, tmp_path / "left") / "ledger.db"
+    with closing(sqlite3.connect(left)) as connection, connection:
+        connection.execute(f"DELETE FROM bundles WHERE seq = (SELECT {which}(seq) FROM bundles)")
+    with pytest.raises(StoreDamaged, match="missing"):
+        SqliteStore(left)
+
+
+@pytest.mark.parametrize(
+    "entries", [{}, [[1]], [["10.0.0.1", b"ann"]], [["10.0.0.1", b"ann", "login", 1.0]], [[1] * 14]]
+)
+def test_a_bundle_that_makes_no_sense_is_damage(connection: sqlite3.Connection, entries: object) -> None:
+    BUNDLES.put(connection, [(1, NODE, msgspec.msgpack.encode(entries))])
+    with pytest.raises(StoreDamaged, match="no sense"):
+        read(connection)
+
+
+def test_a_grant_that_is_dropped_twice_at_once_is_gone(connection: sqlite3.Connection, rows: Bundles) -> None:
+    rows.put(renewed())
+    rows.drop([renewed()[0].grant] * 2)
+    assert there(connection) == set(renewed(FEW - 1, first=1))
 
 
 def test_a_grant_of_a_bundle_has_node_and_number_once_it_is_in_its_place(

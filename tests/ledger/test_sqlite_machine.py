@@ -3,6 +3,7 @@ is bundled meanwhile."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import tempfile
@@ -23,8 +24,9 @@ addresses = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]).map(Addre
 users = st.sampled_from(["ann", "bob", "\udcff\x00"])
 bases: st.SearchStrategy[Basis] = st.sampled_from(["login", "allow", "standing"])
 times = st.floats(allow_nan=False)
+ends = st.sampled_from([1.0, 2.0, 3.0, math.inf])  # few, so that what is gone often was there, and is no later
 grants = st.builds(
-    Grant, address=addresses, user=users, basis=bases, opened=times, until=times, last_login=times, seen=times,
+    Grant, address=addresses, user=users, basis=bases, opened=times, until=ends, last_login=times, seen=times,
     span=times, agent=users, reason=users, renewals=st.integers(0, 2**62),
 )  # fmt: skip
 keys = st.builds(SessionKey, source=users, host=users, service=users, session=users)
@@ -127,6 +129,18 @@ class StoreMachine(RuleBasedStateMachine):
         assert {cell.grant.key: cell for cell in snapshot.grants} == self.model.grants
         assert (snapshot.crowds, snapshot.positions) == (self.model.crowds, self.model.positions)
         assert self.store.unchecked == self.model.unchecked
+
+    @invariant()
+    def remembers_of_bundles_what_is_in_the_file(self) -> None:
+        rows = self.store._grants
+        in_file = bundles.read(self.store._connection)[1]
+        assert [*rows._bundles] == in_file
+        assert rows._size == sum(bundle.size for bundle in in_file)
+        assert rows.total == sum(bundle.number for bundle in in_file)
+        last = {key: cells for shard in rows._last.shards for key, cells in shard.items()}
+        assert last == {key: bundle.cells for bundle in rows._bundles for key in bundle.cells}
+        assert all(bundle.cells is last[key] for bundle in rows._bundles for key in bundle.cells)
+        assert not rows._undo
 
     def teardown(self) -> None:
         self.store.close()

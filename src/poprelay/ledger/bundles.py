@@ -3,8 +3,10 @@
 To put a renewed grant in its place costs a page of the file, and where logins come fast most are renewed again soon. So
 the grants of a record with many renewals become one row of the table `bundles`, and share its number. What a bundle
 has of a grant counts more than the grant's place and earlier bundles. Of a grant that is dropped, or put in its place,
-a later bundle says that it was let go: its place counts again. The oldest bundle is unpacked when all together hold too
-much, when it has been there for a while, or at the end: what no later one has gets its place.
+a later bundle says that it was let go: its place counts again. The oldest bundles are unpacked when all together hold
+too much, when they have been there for a while, or at the end: what no later one has gets its place.
+
+A bundle that is missing would bring back what it let go; so the ledger's `meta` has the sum of their numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from poprelay.errors import StoreDamaged
 from poprelay.ledger.record import Cell
 from poprelay.ledger.sharded import Sharded
 from poprelay.ledger.tables import BUNDLES, GRANTS, Row, grant_row, grants, raw
@@ -29,7 +32,7 @@ FEW: Final = 64
 LARGEST: Final = 4_096
 """Grants of one record that one has at most: more come from a whole log, not from one that grows."""
 MOST: Final = 262_144
-"""Entries of all bundles together, before the oldest is unpacked."""
+"""Entries of all bundles together, before the oldest are unpacked."""
 
 _Name: TypeAlias = tuple[Address, bytes, Basis]
 """What names the row of a grant."""
@@ -65,13 +68,15 @@ class Bundles:
         """Oldest first."""
         self._last: Sharded[GrantKey, dict[GrantKey, Cell]] = Sharded()
         """Each grant in a bundle: the cells of the last that has it."""
-        self._size = sum(bundle.size for bundle in self._bundles)
+        self._size = 0
+        self.total = 0
+        """Of the numbers of all bundles."""
         self._old = 0
         """The last bundle that was there when `unpack_old` last had nothing to do."""
         self._undo: list[Callable[[], None]] = []
         """What takes back, last first, what was done in the transaction."""
         for bundle in self._bundles:
-            self._point_to(bundle)
+            self._remember(bundle)
 
     def put(self, cells: Sequence[Cell]) -> None:
         """Insert the rows of these grants, or replace them, in this order."""
@@ -80,8 +85,8 @@ class Bundles:
             GRANTS.put(self._connection, [grant_row(cell, self._node, self._seq()) for cell in cells])
             self._let_go(cell.grant.key for cell in cells)
             return
-        while self._bundles and self._size + len(cells) > MOST:
-            self.unpack()  # before the next one is written: that takes its pages
+        if self._size + len(cells) > MOST:
+            self.unpack(self._size + len(cells) - MOST)  # before the next one is written: that takes their pages
         self._add(cells)
 
     def drop(self, gone: Iterable[Grant]) -> None:
@@ -100,23 +105,26 @@ class Bundles:
         self._let_go(bundled)
 
     def unpack_old(self) -> bool:
-        """Unpack the oldest that was there when this last had nothing to do; False if there is none."""
-        if self._bundles and self._bundles[0].number <= self._old:
-            return self.unpack()
+        """Unpack some of those that were there when this last had nothing to do; False if there is none."""
+        if self.unpack(LARGEST, newest=self._old):
+            return True
         self._old = self._bundles[-1].number if self._bundles else 0
         return False
 
-    def unpack(self) -> bool:
-        """Unpack the oldest: what no later one has gets its place; False if there is none."""
-        if not self._bundles:
-            return False
-        bundle = self._bundles.popleft()
-        self._size -= bundle.size
-        self._forget(bundle)
-        self._undo.append(partial(self._put_back, bundle))
-        GRANTS.put(self._connection, [grant_row(cell, self._node, bundle.number) for cell in bundle.cells.values()])
-        BUNDLES.drop(self._connection, [(bundle.number,)])
-        return True
+    def unpack(self, entries: int, *, newest: float = math.inf) -> bool:
+        """Unpack the oldest, up to the `newest`, until so many entries are gone: what no later one has gets its place.
+        False if there is none."""
+        going: list[Bundle] = []
+        while self._bundles and self._bundles[0].number <= newest and entries > 0:
+            bundle = self._bundles.popleft()
+            going.append(bundle)
+            entries -= bundle.size
+            self._forget(bundle)
+            self._undo.append(partial(self._put_back, bundle))
+        rows = [grant_row(cell, self._node, bundle.number) for bundle in going for cell in bundle.cells.values()]
+        GRANTS.put(self._connection, rows)
+        BUNDLES.drop(self._connection, [(bundle.number,) for bundle in going])
+        return bool(going)
 
     def kept(self) -> None:
         """The transaction was committed."""
@@ -150,12 +158,12 @@ class Bundles:
         bundle = Bundle(number, len(entries), latest)
         self._bundles.append(bundle)
         self._size += bundle.size
+        self.total += number
         self._undo.append(partial(self._take_back, bundle, before))
 
     def _take_back(self, bundle: Bundle, before: list[tuple[GrantKey, dict[GrantKey, Cell], Cell]]) -> None:
         """What `_add` did."""
         self._bundles.pop()
-        self._size -= bundle.size
         self._forget(bundle)
         for key, earlier, cell in before:
             earlier[key] = cell
@@ -164,20 +172,36 @@ class Bundles:
     def _put_back(self, bundle: Bundle) -> None:
         """What `unpack` took."""
         self._bundles.appendleft(bundle)
-        self._size += bundle.size
-        self._point_to(bundle)
+        self._remember(bundle)
 
-    def _point_to(self, bundle: Bundle) -> None:
+    def _remember(self, bundle: Bundle) -> None:
+        self._size += bundle.size
+        self.total += bundle.number
         for key in bundle.cells:
             self._last.shard(key)[key] = bundle.cells
 
     def _forget(self, bundle: Bundle) -> None:
+        self._size -= bundle.size
+        self.total -= bundle.number
         for key in bundle.cells:
             del self._last.shard(key)[key]
 
 
-def read(connection: sqlite3.Connection) -> tuple[list[Cell], list[Bundle]]:
-    """Every grant as it counts, and the bundles that some of them are in, oldest first. Raises StoreDamaged."""
+def read(connection: sqlite3.Connection, total: int | None = None) -> tuple[list[Cell], list[Bundle]]:
+    """Every grant as it counts, and the bundles that some of them are in, oldest first.
+
+    Raises StoreDamaged, also where the bundles' numbers do not make `total`, what `meta` says of them.
+    """
+    try:
+        found, bundles = _read(connection)
+    except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StoreDamaged(f"a row of the ledger's grants or bundles makes no sense: {error}") from error
+    if total is not None and sum(bundle.number for bundle in bundles) != total:
+        raise StoreDamaged("a bundle of the ledger's grants is missing", table=BUNDLES.name)
+    return found, bundles
+
+
+def _read(connection: sqlite3.Connection) -> tuple[list[Cell], list[Bundle]]:
     latest: dict[Row, tuple[Bundle, Row]] = {}
     bundles: list[Bundle] = []
     for number, _node, packed in BUNDLES.rows(connection):  # in the order of their numbers
@@ -185,10 +209,12 @@ def read(connection: sqlite3.Connection) -> tuple[list[Cell], list[Bundle]]:
         bundles.append(bundle := Bundle(number, len(entries), {}))
         for entry in entries:
             name = entry[: GRANTS.key]
-            if len(entry) > len(name):
+            if len(entry) == len(GRANTS.columns):
                 latest[name] = (bundle, entry)
-            else:
+            elif len(entry) == GRANTS.key:
                 latest.pop(name, None)
+            else:
+                raise ValueError(f"an entry of {len(entry)} values")
     placed = GRANTS.rows(connection)
     if latest:
         placed = (row for row in placed if row[: GRANTS.key] not in latest)

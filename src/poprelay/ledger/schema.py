@@ -130,7 +130,8 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, Any]:
     """What the file says of itself.
 
     `version` of the tables; `node` and its last `seq`; `lost_at`, if it was begun after damage; `open`, if nobody has
-    closed it; `unchecked`, if somebody once did not, and it was not read as a whole since.
+    closed it; `unchecked`, if somebody once did not, and it was not read as a whole since; `bundles`, the sum of their
+    numbers, once there could be some.
     """
     values: dict[str, Any] = dict(META.rows(connection))
     if not _SAID.issubset(values):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from poprelay.errors import StoreDamaged, StoreError
@@ -56,8 +57,8 @@ class SqliteStore:
                     schema.migrate(self._connection, None if found else last_set_aside(path))
                 with reporting(path, "read"):
                     meta = schema.read_meta(look)
-                    cells, bundled = bundles.read(look)
-                    self._ready: Snapshot | None = _snapshot(look, cells, refused_since)
+                    cells, bundled = bundles.read(look, meta.get("bundles"))
+                    self._ready: Snapshot | None = _snapshot(look, refused_since, cells)
             except BaseException:
                 self._connection.close()
                 raise
@@ -76,7 +77,7 @@ class SqliteStore:
         """
         with reporting(self.path, "read"):
             if self._ready is None:
-                return _snapshot(self._connection, bundles.read(self._connection)[0], self._refused_since)
+                return _snapshot(self._connection, self._refused_since)
             snapshot, self._ready = self._ready, None
             return snapshot
 
@@ -89,7 +90,8 @@ class SqliteStore:
         with self._transaction():
             for record in records:
                 self._write(record)
-            schema.write_meta(self._connection, seq=self._next(), open=1, unchecked=int(self.unchecked))
+            self._next()
+            self._note()
         self._open = True
         self._witness.write(self._node, self._seq)
 
@@ -135,16 +137,23 @@ class SqliteStore:
         return self._seq
 
     def unpack_old(self) -> bool:
-        """Give the grants of one old bundle their places; False if none was left. Raises StoreError.
+        """Give the grants of some old bundles their places; False if none was left. Raises StoreError.
 
         Old are those that were there when none was left before. Nothing of what is kept changes by it.
         """
-        with self._transaction():
-            return self._grants.unpack_old()
+        return self._unpack(self._grants.unpack_old)
 
-    def _unpack(self) -> bool:
+    def _unpack(self, some: Callable[[], bool]) -> bool:
         with self._transaction():
-            return self._grants.unpack()
+            if unpacked := some():
+                self._note()
+        self._open |= unpacked
+        return unpacked
+
+    def _note(self) -> None:
+        """Say in the file what it is after what was done to it."""
+        said = {"seq": self._seq, "open": 1, "unchecked": int(self.unchecked), "bundles": self._grants.total}
+        schema.write_meta(self._connection, **said)
 
     def prune(self, before: Instant, most: int, step: int = 500) -> int:
         """Forget up to `step` rows of history that are older than `before`, or beyond the `most` newest.
@@ -173,7 +182,7 @@ class SqliteStore:
             return
         self._closed = True
         with suppress(StoreError):  # it can also be done later
-            while self._open and self._unpack():
+            while self._open and self._unpack(partial(self._grants.unpack, bundles.LARGEST)):
                 pass
         self._witness.close()
         with reporting(self.path, "written"):
@@ -207,12 +216,15 @@ def read_snapshot(path: Path, refused_since: Instant = math.inf) -> Snapshot:
         connection.execute("BEGIN")
         if _believed(connection, path, witnessed) < len(schema.MIGRATIONS):
             raise StoreError(f"the ledger {path} is older than this program", remedy="start the daemon once")
-        return _snapshot(connection, bundles.read(connection)[0], refused_since)
+        return _snapshot(connection, refused_since)
 
 
-def _snapshot(connection: sqlite3.Connection, grants: list[Cell], refused_since: Instant) -> Snapshot:
+def _snapshot(connection: sqlite3.Connection, refused_since: Instant, cells: list[Cell] | None = None) -> Snapshot:
+    """All that is kept; `cells` are the grants, if they were read already."""
+    if cells is None:
+        cells, _ = bundles.read(connection, schema.read_meta(connection).get("bundles"))
     return Snapshot(
-        grants=grants,
+        grants=cells,
         joined=tables.joined(connection),
         revocations=tables.revocations(connection),
         crowds=tables.crowds(connection),

@@ -1,8 +1,8 @@
 """Noticing that the ledger's file cannot be believed, and setting it aside.
 
 SQLite notices a page that makes no sense, but it has no checksum of what pages hold, and a flipped bit in an address
-would let a stranger relay. So every row that decides who may relay carries a seal. What is missing altogether is
-noticed by `poprelay.ledger.witness`.
+would let a stranger relay. So every row that decides who may relay carries a seal. A bundle that is missing is noticed
+by the sum of their numbers (`poprelay.ledger.bundles`), and what is missing altogether by `poprelay.ledger.witness`.
 """
 
 from __future__ import annotations

@@ -34,8 +34,7 @@ from poprelay.sources import Batch
 log = structlog.get_logger()
 
 PIECE = 50
-"""Events applied, grants closed or addresses looked at before lookups get a turn. Each may be a line of the log, which
-takes far longer than the rest."""
+"""Events applied, grants closed or addresses looked at before lookups get a turn; most of it may be telling of them."""
 LARGE_PIECE = 2_000
 """The same while nobody is answered: at the start, and in a command that finds no daemon."""
 TOGETHER = 500

@@ -199,7 +199,7 @@ def test_a_ledger_that_cannot_be_written_any_more_is_still_closed(
     with closing(SqliteStore(path)) as store:
         store.commit([Record(grants=renewed())])
         full = StoreError("the disk is full")
-        monkeypatch.setattr(Bundles, "unpack", lambda rows, entries: (_ for _ in ()).throw(full))
+        monkeypatch.setattr(Bundles, "unpack", lambda rows: (_ for _ in ()).throw(full))
     with closing(SqliteStore(path)) as store:
         assert not store.unchecked
         assert set(store.load().grants) == set(renewed())

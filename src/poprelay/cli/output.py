@@ -20,6 +20,7 @@ LONGEST: Final = 48
 """Characters of a user name or a reason in one line of a table; the rest of it goes below."""
 
 _TOGETHER: Final = 1000
+"""Lines that are printed at one go."""
 
 _ANY: Final = 1_000_000
 
@@ -32,7 +33,8 @@ def print_json(row: Row, to: TextIO | None = None) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print the lines, many at one go: to print each by itself takes as long as to make it."""
+    """Print the lines, many at one go, for each by itself takes as long to print as to make. None is held back in the
+    end."""
     following = iter(lines)
     while some := list(islice(following, _TOGETHER)):
         print("\n".join(some), flush=True)

@@ -112,5 +112,5 @@ async def _carry_out(name: str, run: Callable[[], Awaitable[None]]) -> None:
         await run()
     except PoprelayError as error:
         log.warning("chore failed", chore=name, error=str(error))
-    except Exception:
+    except Exception:  # a bug below: nobody waits for this task, so it is said here, at once
         log.exception("chore failed", chore=name)

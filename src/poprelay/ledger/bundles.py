@@ -30,7 +30,8 @@ from poprelay.model import Address, Basis, Grant, GrantKey
 FEW: Final = 64
 """Renewals in one record that are worth a bundle."""
 LARGEST: Final = 4_096
-"""Grants of one record that one has at most: more come from a whole log, not from one that grows."""
+"""Grants of one record that one has at most: more come from a whole log, not from one that grows. As many entries are
+unpacked in one transaction."""
 MOST: Final = 262_144
 """Entries of all bundles together, before the oldest are unpacked."""
 
@@ -86,7 +87,7 @@ class Bundles:
             self._let_go(cell.grant.key for cell in cells)
             return
         if self._size + len(cells) > MOST:
-            self.unpack(self._size + len(cells) - MOST)  # before the next one is written: that takes their pages
+            self._unpack(self._size + len(cells) - MOST)  # before the next one is written: that takes their pages
         self._add(cells)
 
     def drop(self, gone: Iterable[Grant]) -> None:
@@ -106,14 +107,17 @@ class Bundles:
 
     def unpack_old(self) -> bool:
         """Unpack some of those that were there when this last had nothing to do; False if there is none."""
-        if self.unpack(LARGEST, newest=self._old):
+        if self._unpack(LARGEST, newest=self._old):
             return True
         self._old = self._bundles[-1].number if self._bundles else 0
         return False
 
-    def unpack(self, entries: int, *, newest: float = math.inf) -> bool:
-        """Unpack the oldest, up to the `newest`, until so many entries are gone: what no later one has gets its place.
-        False if there is none."""
+    def unpack(self) -> bool:
+        """Unpack some of the oldest; False if there is none."""
+        return self._unpack(LARGEST)
+
+    def _unpack(self, entries: int, *, newest: float = math.inf) -> bool:
+        """Until so many entries are gone, or the `newest` is: what no later one has gets its place."""
         going: list[Bundle] = []
         while self._bundles and self._bundles[0].number <= newest and entries > 0:
             bundle = self._bundles.popleft()
@@ -170,7 +174,7 @@ class Bundles:
             self._last.shard(key)[key] = earlier
 
     def _put_back(self, bundle: Bundle) -> None:
-        """What `unpack` took."""
+        """What `_unpack` took."""
         self._bundles.appendleft(bundle)
         self._remember(bundle)
 

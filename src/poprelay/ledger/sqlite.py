@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from poprelay.errors import StoreDamaged, StoreError
@@ -181,8 +180,8 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        with suppress(StoreError):  # it can also be done later
-            while self._open and self._unpack(partial(self._grants.unpack, bundles.LARGEST)):
+        with suppress(StoreError):  # it can also be done later; and what is damaged is condemned by now
+            while self._open and self._unpack(self._grants.unpack):
                 pass
         self._witness.close()
         with reporting(self.path, "written"):
